@@ -1,0 +1,1 @@
+"""One file per way in or out of a session."""

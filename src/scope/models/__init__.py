@@ -1,0 +1,1 @@
+"""Tensors in, tensors out. Knows no session, no frame rate, no HTTP."""

@@ -1,0 +1,1 @@
+"""One stream step and the rows that make a pipeline."""

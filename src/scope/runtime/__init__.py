@@ -1,0 +1,1 @@
+"""A session and its clockwork. Knows no model, no protocol, no HTTP."""

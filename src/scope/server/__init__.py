@@ -1,0 +1,1 @@
+"""The HTTP face; knows runtime and catalog."""
