@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import pluggy
 
@@ -64,7 +64,7 @@ def load(*modules: str) -> Catalog:
     specs: dict[str, Spec] = {}
     for implementation in manager.hook.pipelines.get_hookimpls():
         try:
-            rows: Iterable[Spec] = implementation.function()
+            rows = cast(Iterable[Spec], implementation.function())
         except Exception as error:  # noqa: BLE001 - the top of foreign code; reported in the catalogue
             failed.append(FailedPlugin(implementation.plugin_name, f"{type(error).__name__}: {error}"))
             continue

@@ -36,6 +36,7 @@ class Settings:
     ice_servers: tuple[dict[str, Any], ...] = ()
     second_controller: ControllerPolicy = "takeover"
     max_upload_bytes: int = 2 * GIB
+    plugins: tuple[str, ...] = ()  # modules with hooks, besides the installed ones (for development)
     version: str = field(default=__version__)
 
     @property
@@ -60,6 +61,7 @@ def from_environment(env: Mapping[str, str] = os.environ, **flags: Any) -> Setti
         "preload": env.get("PIPELINE") or None,
         "token": env.get("SCOPE_TOKEN") or None,
         "ice_servers": _ice_servers(env.get("SCOPE_ICE_SERVERS", "")),
+        "plugins": tuple(env.get("SCOPE_PLUGINS", "").split()),
         "second_controller": _policy(env.get("SCOPE_SECOND_CONTROLLER", "takeover")),
     }
     if host := env.get("SCOPE_HOST"):

@@ -1,0 +1,292 @@
+"""The house: one loaded chain in its worker, the picture it makes, and the sessions that hold on to it.
+
+Loading, losing and replacing a worker happen on one loader thread; sessions and their outlets live through all of it.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from time import monotonic
+
+from scope.catalog import Catalog
+from scope.contract import Change, Client, Join, Message
+from scope.errors import BadParams, ScopeError, Unavailable
+from scope.frame import Frame
+from scope.runtime.audience import Audience
+from scope.runtime.chain import main_spec
+from scope.runtime.door import Checked
+from scope.runtime.effects import EffectParams
+from scope.runtime.live import LiveValues
+from scope.runtime.options import StageRequest, plan
+from scope.runtime.params import EFFECTS, SESSION, SessionParams
+from scope.runtime.queues import FrameQueue
+from scope.runtime.session import ClientSession
+from scope.runtime.status import Status
+from scope.runtime.watch import RestartBudget
+from scope.runtime.worker import Worker
+from scope.settings import Settings
+
+NOT_LOADED = "Pipeline not loaded. Please load pipeline first."
+log = logging.getLogger(__name__)
+
+
+class House:
+    """Implements `contract.Hub`; every method may be called from any thread."""
+
+    def __init__(self, settings: Settings, catalog: Catalog) -> None:
+        self._settings, self._catalog = settings, catalog
+        self._lock = threading.RLock()
+        self._status = Status()
+        self.audience = Audience(settings.second_controller)
+        self._live = LiveValues({})
+        self._worker: Worker | None = None
+        self._open = False  # the worker has been told to run
+        self._generation = 0  # of loads; an older one on its way gives up
+        self._budget = RestartBudget()
+        self._worker_stats: Change = {}
+        self._loader = ThreadPoolExecutor(1, thread_name_prefix="loader")
+
+    # -- loading ------------------------------------------------------------------------------------------------------
+
+    def load(self, stages: Sequence[StageRequest]) -> None:
+        """Begin to load a chain; returns at once. Raises NotFound, Unavailable or BadInput when it cannot be begun."""
+        try:
+            chain = plan(self._catalog, stages)
+        except ScopeError as error:
+            with self._lock:
+                self._status.refuse(str(error))
+            raise
+        with self._lock:
+            if self._status.state == "loaded" and chain == self._status.chain:
+                return
+            self._generation += 1
+            self._status.begin(chain)
+            self._budget = RestartBudget()
+            before, self._live = self._live, LiveValues(self._kinds())
+            self._live.note(self._live.door.check(before.flat()), None, delivered=True)
+            self._loader.submit(self._start, self._generation)
+
+    def unload(self) -> None:
+        """End the worker and every session; all its memory comes back."""
+        with self._lock:
+            self._generation += 1
+            self._status.clear()
+            self._loader.submit(self._end_worker)
+        self.audience.dismiss("The pipeline was unloaded.")
+
+    def close(self) -> None:
+        self.unload()
+        self._loader.shutdown(wait=True)
+        self.audience.outlets.close()
+
+    def status(self) -> Change:
+        with self._lock:
+            return self._status.as_json()
+
+    def _kinds(self) -> dict[str, type]:
+        chain = {stage.node_id: stage.spec.params for stage in self._status.chain}
+        return {SESSION: SessionParams, EFFECTS: EffectParams, **chain}
+
+    def _start(self, generation: int) -> None:
+        """On the loader thread: end what ran before, then start the worker of this generation, if it is still wanted."""
+        self._end_worker()
+        with self._lock:
+            if generation != self._generation:
+                return
+            stages = [stage.as_json() for stage in self._status.chain]
+            worker = Worker(self, plugins=self._settings.plugins, in_process=self._settings.in_process)
+            self._worker = worker
+        worker.say({"op": "load", "stages": stages})
+
+    def _end_worker(self) -> None:
+        with self._lock:
+            worker, self._worker, self._open = self._worker, None, False
+            self._worker_stats = {}
+        if worker is not None:
+            worker.close()
+            self.audience.outlets.detach()
+
+    # -- what the worker says -----------------------------------------------------------------------------------------
+
+    def on_frame(self, worker: Worker, frame: Frame) -> None:
+        if worker is self._worker:
+            self.audience.show(frame)
+
+    def on_message(self, worker: Worker, message: Message) -> None:
+        with self._lock:
+            if worker is not self._worker:
+                return
+            after = self._hear(message)
+        if after is not None:
+            after()
+
+    def _hear(self, message: Message) -> Callable[[], None] | None:
+        """Take note; gives what must be done without the lock."""
+        match message["op"]:
+            case "loading":
+                self._status.stage = message["stage"]
+            case "loaded":
+                self._status.done()
+                if len(self.audience.guests):
+                    self._open_run()
+            case "applied":
+                self._pass_on(message)
+            case "beat":
+                self._worker_stats = message.get("stats", {})
+                return lambda: self.audience.recovered("worker_silent")
+            case "starved":
+                return self._starved
+            case "stumbled":
+                text = f"A chunk failed and was dropped: {message['text']}"
+                return lambda: self.audience.warn(text, "chunk_failed")
+            case "load_failed" | "failed":
+                return lambda: self._give_up(message["text"])
+        return None
+
+    def _pass_on(self, message: Message) -> None:
+        for ticket in message["tickets"]:
+            self._live.confirmed(ticket["session"], ticket["seq"], ticket["keys"])
+            session = self.audience.guests.find(ticket["session"])
+            if session is not None:
+                session.tell({"type": "applied", "seq": ticket["seq"], "keys": ticket["keys"], "frame": message["frame"]})
+
+    def on_silent(self, worker: Worker) -> None:
+        if worker is self._worker:
+            self.audience.warn("The worker has not answered for a second; the last picture is held.", "worker_silent")
+
+    def on_lost(self, worker: Worker, why: str) -> None:
+        """Start again with the same settings, unless it died while loading or keeps dying."""
+        with self._lock:
+            if worker is not self._worker:
+                return
+            self.audience.outlets.detach()
+            self._worker, self._open = None, False
+            hopeful = (self._status.state == "loaded" or self._status.restarting) and self._budget.allows(monotonic())
+            if hopeful:
+                self._status.restart()
+                self._loader.submit(self._start, self._generation)
+        log.error("worker %s", why)
+        if hopeful:
+            self.audience.warn(f"The worker {why}; it is being restarted, the last picture is held.", "worker_lost")
+        else:
+            self._give_up(f"The worker {why} and was not restarted. Memory may have run out: try a smaller picture; see the log.")
+
+    def _give_up(self, text: str) -> None:
+        with self._lock:
+            self._status.fail(text)
+            self._loader.submit(self._end_worker)
+        self.audience.dismiss(text)
+
+    def _starved(self) -> None:
+        name = main_spec([stage.spec for stage in self._status.chain]).name
+        text = f"{name} shows the video it is given, and none has arrived. Choose a camera, a screen or a file as input."
+        self.audience.show_words(text, *self._size())
+        self.audience.warn(text, "no_input")
+
+    def _size(self) -> tuple[int, int]:
+        sizes = [stage.options for stage in self._status.chain if "width" in stage.options]
+        return (sizes[-1]["width"], sizes[-1]["height"]) if sizes else (512, 512)
+
+    # -- sessions (contract.Hub and session.Owner) --------------------------------------------------------------------
+
+    def join(self, client: Client, how: Join) -> ClientSession:
+        """Open a session. Raises Unavailable when nothing is loaded, Busy when another controller may not be disturbed."""
+        with self._lock:
+            if not self._status.joinable:
+                raise Unavailable(NOT_LOADED)
+            session, evicted = self.audience.guests.admit(self, client, how)
+            if session.role == "controller":
+                self._new_run(session, how.parameters)
+            elif not self._open:
+                self._open_run()
+        if evicted is not None:
+            evicted.client.dismiss("Another client took control of this picture.")
+        return session
+
+    def outlet(self, capacity: int) -> FrameQueue:
+        return self.audience.outlets.add(capacity)
+
+    @property
+    def current(self) -> Frame | None:
+        return self.audience.outlets.current
+
+    def _new_run(self, session: ClientSession, parameters: Change) -> None:
+        self._live = LiveValues(self._kinds())
+        checked = self._live.door.check(parameters)
+        self._live.note(checked, None, delivered=True)
+        session.complain(checked)
+        main = main_spec([stage.spec for stage in self._status.chain])
+        wanted = self._live.flat().get("input_mode")
+        if wanted is not None and wanted not in main.modes:
+            session.warn(f"{main.name} has no {wanted} mode; it runs in {main.default_mode} mode.", "mode")
+        if self._status.state == "loaded":
+            self._open_run()
+
+    def _open_run(self) -> None:
+        """Tell the worker to run with all that is known, and what it has not confirmed."""
+        if self._worker is None:
+            return
+        values = self._live.values
+        self._worker.say({"op": "open", "mode": values.get(SESSION, {}).get("input_mode"), "values": values})
+        self._open = True
+        for message in self._live.replay():
+            self._worker.say(message)
+
+    def turned(self, session: ClientSession, change: Change, node: str | None, seq: int | None) -> Checked:
+        with self._lock:
+            if node is not None and node not in self._live.door.nodes:
+                session.warn(f"There is no node {node[:80]!r} here.", "no_such_node")
+                return Checked()
+            checked = self._live.door.check(change, node)
+            self._pass_in(checked, (session.id, seq) if seq is not None and checked.keys else None)
+        if checked.keys:
+            self.audience.guests.tell({"type": "parameters_updated", "parameters": checked.merged}, but=session)
+        return checked
+
+    def turn_all(self, change: Change, *, node_id: str | None = None) -> Change:
+        """A change that came another way (REST, OSC): all of it or nothing, and every client is told. Raises BadParams."""
+        with self._lock:
+            if node_id is not None and node_id not in self._live.door.nodes:
+                raise BadParams(f"there is no node {node_id[:80]!r} here")
+            checked = self._live.door.check(change, node_id)
+            if checked.refused:
+                raise BadParams("; ".join(checked.refused.values()))
+            self._pass_in(checked, None)
+        if checked.keys:
+            self.audience.guests.tell({"type": "parameters_updated", "parameters": checked.merged})
+        return checked.merged
+
+    def _pass_in(self, checked: Checked, receipt: tuple[str, int] | None) -> None:
+        if checked.keys:
+            message = self._live.note(checked, receipt, delivered=self._open)
+            if self._open and self._worker is not None:
+                self._worker.say(message)
+
+    def fed(self, session: ClientSession, frame: Frame) -> bool:
+        worker = self._worker
+        return worker is not None and self._open and worker.put_frame(frame)
+
+    def left(self, session: ClientSession) -> None:
+        with self._lock:
+            if not self.audience.guests.remove(session) or len(self.audience.guests):
+                return
+            if self._worker is not None and self._open:
+                self._worker.say({"op": "close"})
+            self._open = False
+        self.audience.forget_picture()
+
+    def values(self) -> Change:
+        """The parameters of the running picture; {} when nobody holds on to it."""
+        with self._lock:
+            return self._live.flat() if len(self.audience.guests) else {}
+
+    def metrics(self) -> Change:
+        """Contract 7.3, with the worker's own figures."""
+        with self._lock:
+            sessions = self.audience.metrics()
+            stats, worker = dict(self._worker_stats), self._worker
+        rss = worker.rss_bytes() if worker is not None else None
+        return {"sessions": sessions, "worker": {**stats, "rss_mb": None if rss is None else round(rss / 2**20, 1)}}

@@ -1,0 +1,88 @@
+"""One mailbox between everything that turns knobs and the one loop that reads them."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+
+from scope.contract import Change, Mode, Params, choice, cue, cues
+from scope.runtime.door import Kinds
+
+SESSION = "session"  # the node that stands for the session itself
+EFFECTS = "effects"  # the node of the fast lane
+
+
+class SessionParams(Params):
+    """What the runtime itself understands, whatever is loaded."""
+
+    paused: bool = choice(False, "Hold the picture; generation stops after the chunk in progress.")
+    reset_cache: bool = cue(False, "Forget the past and start a new shot.")
+    input_mode: Mode | None = choice(None, "Dream from text, or follow the input video.")
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """A receipt to be signed when the change takes effect: which client asked, its number, the keys."""
+
+    session: str
+    seq: int
+    keys: tuple[str, ...]
+
+    def as_json(self) -> dict[str, object]:
+        return {"session": self.session, "seq": self.seq, "keys": list(self.keys)}
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """The parameters of each node for one chunk, and the receipts of the changes this chunk is the first to see."""
+
+    params: dict[str, Params]
+    tickets: tuple[Ticket, ...] = ()
+    spent: dict[str, Change] = field(default_factory=dict)  # the cues this chunk has used up
+
+
+class Mailbox:
+    """Latest value per name wins; cues are spent by the chunk that reads them. Any thread may write; never full."""
+
+    def __init__(self, kinds: Kinds) -> None:
+        self._kinds = kinds
+        self._cues = {node: cues(kind) for node, kind in kinds.items()}
+        self._lock = threading.Lock()
+        self._values: dict[str, Change] = {node: {} for node in kinds}
+        self._tickets: list[Ticket] = []
+
+    def put(self, accepted: dict[str, Change], ticket: Ticket | None = None) -> None:
+        """Values that passed the door, per node; nodes of other mailboxes are skipped."""
+        with self._lock:
+            for node in self._kinds.keys() & accepted.keys():
+                self._values[node] |= accepted[node]
+            if ticket is not None:
+                self._tickets.append(ticket)
+
+    def peek(self) -> dict[str, Params]:
+        """What `take` would give now, without spending anything."""
+        with self._lock:
+            values = {node: dict(change) for node, change in self._values.items()}
+        return self._models(values)
+
+    def take(self) -> Taken:
+        """The values for the next chunk. Cues are gone afterwards."""
+        with self._lock:
+            values = {node: dict(change) for node, change in self._values.items()}
+            spent = {node: self._spend(node) for node in self._kinds}
+            tickets, self._tickets = tuple(self._tickets), []
+        return Taken(self._models(values), tickets, spent)
+
+    def _spend(self, node: str) -> Change:
+        names = self._cues[node] & self._values[node].keys()
+        return {name: self._values[node].pop(name) for name in names}
+
+    def give_back(self, taken: Taken) -> None:
+        """The chunk that took them failed: its cues and receipts wait for the next one, unless newer cues came."""
+        with self._lock:
+            for node, cues_used in taken.spent.items():
+                self._values[node] = cues_used | self._values[node]
+            self._tickets[:0] = taken.tickets
+
+    def _models(self, values: dict[str, Change]) -> dict[str, Params]:
+        return {node: kind.model_validate(values[node]) for node, kind in self._kinds.items()}
