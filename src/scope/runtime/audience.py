@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from time import monotonic
 
+from scope.contract import Change
 from scope.frame import Frame
 from scope.runtime.guests import Guests
 from scope.runtime.outlets import Outlets
