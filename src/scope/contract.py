@@ -23,7 +23,10 @@ Lane = Literal["slow", "fast"]  # read once per chunk, or once per output frame
 
 
 class Params(BaseModel):
-    """What can change while a stream runs. A stage subclasses it; every surface is derived from it."""
+    """What can change while a stream runs. A stage subclasses it; every surface is derived from it.
+
+    A stream gets all values at every step; `model_fields_set` names those that were sent since the step before.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 

@@ -7,11 +7,11 @@ from functools import lru_cache
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
-from pydantic import BaseModel, ConfigDict, Field
 
 from scope.contract import Mode, Params, Prompts, Size, Spec, choice, cue, knob
 from scope.frame import Bytes, Frame, split_i420
 from scope.pipelines import framecode
+from scope.pipelines.prompt import Blend, PromptCourse, Transition
 
 RATE_HZ = 30.0
 # Y, U, V of eight bars: white, yellow, cyan, green, magenta, red, blue, near-black, at 75% of full scale (BT.601)
@@ -31,14 +31,6 @@ BARS = np.array(
 BOX, INK, GAUGE = 30, 225, 200  # luma of the text's ground, of the text, of the gauge
 
 
-class Transition(BaseModel):
-    """A move of the prompt to a target (contract 4.1). There is nothing to interpolate here: the steps are counted."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
-    target_prompts: Prompts
-    num_steps: int = Field(4, ge=0, le=10_000)
-
-
 class PatternParams(Params):
     """What can be turned while it runs."""
 
@@ -54,18 +46,18 @@ class PatternStream:
 
     def __init__(self, size: Size) -> None:
         self._height, self._width = size.height, size.width
-        self.reset()
+        self._phase, self._number = 0.0, 0
+        self._prompts = PromptCourse()
 
     def reset(self) -> None:
         self._phase, self._number = 0.0, 0
-        self._heard: Prompts | None = None
-        self._text, self._target, self._steps_left = "", "", 0
+        self._prompts.finish()
 
     def wants(self, params: PatternParams) -> int:
         return 0
 
     def step(self, params: PatternParams, frames: Sequence[Frame]) -> Sequence[Frame]:
-        self._read_prompts(params)
+        self._follow_prompts(params)
         block = np.empty((self._height * 3 // 2, self._width), np.uint8)
         y, u, v = split_i420(block)
         self._draw_bars(y, u, v, params.bars)
@@ -79,19 +71,18 @@ class PatternStream:
         self._number += 1
         return [frame]
 
-    def _read_prompts(self, params: PatternParams) -> None:
-        """Repeated prompts change nothing; new ones cut; a transition goes on until its target."""
-        if params.prompts != self._heard:
-            self._heard, self._text, self._steps_left = params.prompts, _heaviest(params.prompts), 0
+    def _follow_prompts(self, params: PatternParams) -> None:
+        self._prompts.step()
+        with_transition = params.transition is not None and self._prompts.shown
+        if "prompts" in params.model_fields_set and not with_transition:
+            self._prompts.hear(params.prompts)
         if params.transition is not None:
-            self._target, self._steps_left = _heaviest(params.transition.target_prompts), params.transition.num_steps + 1
-        if self._steps_left > 0:
-            self._steps_left -= 1
-            if self._steps_left == 0:
-                self._text = self._target
+            self._prompts.start(params.transition)
 
     def _caption(self) -> str:
-        return f"{self._text} > {self._target} ({self._steps_left})" if self._steps_left else self._text
+        course = self._prompts
+        shown = _words(course.shown)
+        return f"{shown} > {_words(course.target)} ({course.steps_left})" if course.steps_left else shown
 
     def _draw_bars(self, y: Bytes, u: Bytes, v: Bytes, bars: int) -> None:
         columns = (np.arange(self._width) / self._width + self._phase) * bars
@@ -100,8 +91,10 @@ class PatternStream:
         u[:], v[:] = colours[::2, 1], colours[::2, 2]
 
 
-def _heaviest(prompts: Prompts) -> str:
-    return max(prompts, key=lambda item: item.weight).text if prompts else ""
+def _words(shown: Blend) -> str:
+    if len(shown) == 1:
+        return shown[0][0]
+    return " + ".join(f"{share:.0%} {text}" for text, share in shown)
 
 
 def _write(y: Bytes, u: Bytes, v: Bytes, text: str, top: int, size: int) -> None:

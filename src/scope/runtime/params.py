@@ -49,6 +49,7 @@ class Mailbox:
         self._cues = {node: cues(kind) for node, kind in kinds.items()}
         self._lock = threading.Lock()
         self._values: dict[str, Change] = {node: {} for node in kinds}
+        self._fresh: dict[str, set[str]] = {node: set() for node in kinds}
         self._tickets: list[Ticket] = []
 
     def put(self, accepted: dict[str, Change], ticket: Ticket | None = None) -> None:
@@ -56,6 +57,7 @@ class Mailbox:
         with self._lock:
             for node in self._kinds.keys() & accepted.keys():
                 self._values[node] |= accepted[node]
+                self._fresh[node] |= accepted[node].keys()
             if ticket is not None:
                 self._tickets.append(ticket)
 
@@ -66,12 +68,13 @@ class Mailbox:
         return self._models(values)
 
     def take(self) -> Taken:
-        """The values for the next chunk. Cues are gone afterwards."""
+        """The values for the next chunk, `model_fields_set` naming those sent since the last. Cues are gone afterwards."""
         with self._lock:
             values = {node: dict(change) for node, change in self._values.items()}
             spent = {node: self._spend(node) for node in self._kinds}
+            fresh, self._fresh = self._fresh, {node: set() for node in self._kinds}
             tickets, self._tickets = tuple(self._tickets), []
-        return Taken(self._models(values), tickets, spent)
+        return Taken(_marked(self._models(values), fresh), tickets, spent)
 
     def _spend(self, node: str) -> Change:
         names = self._cues[node] & self._values[node].keys()
@@ -82,7 +85,15 @@ class Mailbox:
         with self._lock:
             for node, cues_used in taken.spent.items():
                 self._values[node] = cues_used | self._values[node]
+                self._fresh[node] |= taken.params[node].model_fields_set
             self._tickets[:0] = taken.tickets
 
     def _models(self, values: dict[str, Change]) -> dict[str, Params]:
         return {node: kind.model_validate(values[node]) for node, kind in self._kinds.items()}
+
+
+def _marked(params: dict[str, Params], fresh: dict[str, set[str]]) -> dict[str, Params]:
+    """Let `model_fields_set` say what was sent since the last chunk, so that a repeated value can be told from an old one."""
+    for node, model in params.items():
+        object.__setattr__(model, "__pydantic_fields_set__", fresh[node])
+    return params
