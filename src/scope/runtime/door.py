@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -12,6 +13,8 @@ from pydantic import BaseModel, ValidationError, create_model
 from scope.contract import Change, Params, cues
 
 Kinds = Mapping[str, type[Params]]  # node id -> what it understands
+_SHORT = reprlib.Repr()  # quotes what was given; never deep, so that a nested value cannot exhaust the stack
+_SHORT.maxstring = _SHORT.maxother = 60
 
 
 @dataclass(slots=True)
@@ -83,6 +86,5 @@ def explain(error: ValidationError, key: str) -> str:
     """One sentence a user can act on."""
     first = error.errors(include_url=False, include_context=False)[0]
     where = ".".join(str(part) for part in first["loc"]) or key
-    given = repr(first["input"])
-    shown = given if len(given) <= 60 else given[:57] + "..."
-    return f"{where}: {first['msg'][0].lower()}{first['msg'][1:]} (got {shown})"
+    shown = _SHORT.repr(first["input"])
+    return f"{where}: {first['msg'][0].lower()}{first['msg'][1:]} (got {shown[:80]})"
