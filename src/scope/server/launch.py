@@ -40,15 +40,10 @@ def locked(settings: Settings, *, secret: Callable[[], str] = lambda: secrets.to
 def bind(settings: Settings) -> socket.socket:
     """The listening socket. Raises Busy when the port is taken, Unavailable when the address is not ours."""
     try:
-        family, kind, _, _, address = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0]
-        listener = socket.socket(family, kind)
-        if os.name == "posix":
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen(BACKLOG)
+        family, _, _, _, address = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0]
+        return socket.create_server(address[:2], family=family, backlog=BACKLOG)
     except OSError as error:
         raise _cannot_bind(settings, error) from error
-    return listener
 
 
 def _cannot_bind(settings: Settings, error: OSError) -> Busy | Unavailable:

@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
-from starlette.responses import FileResponse
+from starlette.responses import FileResponse, Response
 
 from scope.server import problems
 from scope.server.assets import EXTENSIONS, Asset, Kind, Outside, Shelf
@@ -16,6 +16,8 @@ from scope.server.desk import At
 
 router = APIRouter(prefix="/api/v1", tags=["assets"], route_class=problems.StrictRoute)
 OUTSIDE = "That lies outside the assets folder."
+BINARY = {"schema": {"type": "string", "format": "binary"}}
+FILES = {kind: BINARY for _, kind in EXTENSIONS.values()}
 RAW_BODY = {
     "requestBody": {
         "required": True,
@@ -62,7 +64,7 @@ async def add_asset(
         raise HTTPException(403, OUTSIDE) from None
 
 
-@router.get("/assets/{path:path}", response_class=FileResponse)
+@router.get("/assets/{path:path}", response_class=Response, responses={200: {"content": FILES}})
 def read_asset(desk: At, path: str) -> FileResponse:
     """One file, whole or in ranges; by relative name or by the `path` that the list gave."""
     try:

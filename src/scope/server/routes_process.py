@@ -16,6 +16,12 @@ from scope.server.desk import At
 
 router = APIRouter(tags=["server"], route_class=problems.StrictRoute)
 OFFSET_LIMIT = 1 << 53
+NOT_READY = {
+    "not_loaded": "No pipeline is loaded.",
+    "loading": "The pipeline is being loaded.",
+    "error": "The pipeline has failed.",
+}
+TEXT = {"text/plain": {"schema": {"type": "string"}}}
 
 
 class Health(BaseModel):
@@ -57,7 +63,7 @@ async def health(desk: At) -> Health:
 def ready(desk: At) -> Response:
     """200 when an offer would be answered with a picture, else 503."""
     status = str(desk.house.status()["status"])
-    found = Ready(ready=status == "loaded", status=status, detail="" if status == "loaded" else f"The pipeline is {status}.")
+    found = Ready(ready=status == "loaded", status=status, detail=NOT_READY.get(status, ""))
     return JSONResponse(found.model_dump(), 200 if found.ready else 503)
 
 
@@ -70,7 +76,7 @@ async def restart(desk: At) -> Told:
     return Told(message="Server is restarting")
 
 
-@router.get("/api/v1/logs/current", response_class=PlainTextResponse)
+@router.get("/api/v1/logs/current", response_class=Response, responses={200: {"content": TEXT}})
 def current_log(desk: At) -> Response:
     """The log file, as a download."""
     path = logs.current(desk.settings.logs_dir)

@@ -36,6 +36,7 @@ class OfferBody(BaseModel):
     role: Role = "controller"
     client_id: str | None = Field(None, max_length=200)
     user_id: str | None = Field(None, max_length=200)
+    connection_id: str | None = Field(None, max_length=200)
 
 
 class AnswerReply(BaseModel):
@@ -65,7 +66,8 @@ async def ice_servers(desk: At) -> IceServers:
 async def offer(desk: At, body: OfferBody) -> AnswerReply:
     """Answer a peer; the answer holds every candidate of ours."""
     edge = await desk.webrtc()
-    how = Join(parameters=body.initialParameters or {}, role=body.role, identity=body.client_id or body.user_id)
+    who = body.client_id or body.user_id or body.connection_id
+    how = Join(parameters=body.initialParameters or {}, role=body.role, identity=who)
     try:
         found = await edge.offer(desk.house, body.sdp, body.type, how)
     except Unavailable as error:
