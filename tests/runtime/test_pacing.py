@@ -207,7 +207,7 @@ def test_one_late_beginner_does_not_become_everyones_latency() -> None:
     assert latencies(arrivals, left)[-1] - 5.0 < 0.02
 
 
-@given(ppm=st.integers(-500, 500))
+@pytest.mark.parametrize("ppm", [-500, 50, 500])
 def test_a_source_whose_clock_runs_fast_or_slow_does_not_drift_away(ppm: int) -> None:
     """Ten minutes at 30 fps: 500 ppm are 300 ms, none of which may stay."""
     speed = 1.0 + ppm * 1e-6
