@@ -7,7 +7,7 @@ import { player } from "./state/scope";
 import { running } from "./state/session";
 import "./ui/base.css";
 
-const LOOK_EVERY_MS = 3_000;
+const LOOK_EVERY_MS = 1_500;
 
 const root = document.getElementById("root");
 if (root) createRoot(root).render(<StrictMode><App /></StrictMode>);
@@ -21,6 +21,7 @@ async function begin(): Promise<void> {
 
 void begin();
 setInterval(() => {
-  if (!running(player.session.getState()) && !document.hidden) void player.lookAround();
+  if (document.hidden) return;
+  if (!running(player.session.getState()) || player.view.getState().stats) void player.lookAround();
 }, LOOK_EVERY_MS);
 window.addEventListener("pagehide", player.stop);

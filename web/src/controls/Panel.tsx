@@ -14,7 +14,7 @@ export function Panel({ fields, disabled }: { fields: Field[]; disabled: boolean
     const label = second ? `${first.label} × ${second.label.toLowerCase()}` : first.label;
     const bare = kindOf(first).name === "cue";
     return (
-      <Row key={first.name} label={bare ? "" : label} hint={first.hint} htmlFor={`control-${first.name}`}>
+      <Row key={row.map(({ name }) => name).join()} label={bare ? "" : label} hint={first.hint} htmlFor={`control-${first.name}`}>
         <div className="control-row">
           {row.map((field) => (
             <Bound key={field.name} field={field} disabled={disabled} />

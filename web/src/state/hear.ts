@@ -14,38 +14,38 @@ interface Parts {
   notices: Notices;
 }
 
+type Ear<T extends Heard["type"]> = (heard: Extract<Heard, { type: T }>) => void;
+
 export function createHearing({ turns, params, session, notices }: Parts): (heard: Heard) => void {
+  const ears: { [T in Heard["type"]]: Ear<T> } = {
+    applied: ({ seq, keys }) => {
+      const receipt = turns.applied(seq);
+      if (!receipt) return;
+      params.confirm(Object.fromEntries(Object.entries(receipt.change).filter(([name]) => keys.includes(name))));
+      session.setState({ control_ms: receipt.took_ms });
+    },
+    parameters_updated: ({ parameters: { paused, ...rest } }) => {
+      if (typeof paused === "boolean") session.setState({ paused });
+      params.hear(rest);
+    },
+    warning: ({ code, message, keys }) => {
+      if (code === "no_input") session.setState({ noInput: message });
+      else notices.say(message, "warning");
+      params.refused(keys);
+    },
+    recovered: ({ code, message }) => {
+      session.setState({ noInput: null });
+      if (code !== "no_input") notices.say(message);
+    },
+    transition: ({ state }) => {
+      if (state === "finished") notices.say("The new prompt has arrived.");
+    },
+    metrics: ({ figures }) => {
+      session.setState({ figures });
+    },
+    stream_stopped: () => undefined, // the connection itself deals with it
+  };
   return (heard) => {
-    switch (heard.type) {
-      case "applied": {
-        const receipt = turns.applied(heard.seq);
-        if (!receipt) return;
-        params.confirm(receipt.change);
-        session.setState({ control_ms: receipt.took_ms });
-        return;
-      }
-      case "parameters_updated": {
-        const { paused, ...rest } = heard.parameters;
-        if (typeof paused === "boolean") session.setState({ paused });
-        params.hear(rest);
-        return;
-      }
-      case "warning":
-        if (heard.code === "no_input") session.setState({ noInput: heard.message });
-        else notices.say(heard.message, "warning");
-        params.refused(heard.keys);
-        return;
-      case "recovered":
-        session.setState({ noInput: null });
-        notices.say(heard.message);
-        return;
-      case "transition":
-        if (heard.state === "finished") notices.say("The new prompt has arrived.");
-        return;
-      case "metrics":
-        session.setState({ figures: heard.figures });
-        return;
-      case "stream_stopped": // the connection itself deals with it
-    }
+    (ears[heard.type] as (heard: Heard) => void)(heard);
   };
 }

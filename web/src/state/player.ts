@@ -1,6 +1,6 @@
 /** The instrument without its face: stores, the connection, and what the buttons do. */
 
-import type { Api } from "../wire/api";
+import type { Api, Metrics } from "../wire/api";
 import type { Wait } from "../wire/load";
 import { connect, type Call } from "../wire/peer";
 import { Connection, type Role } from "../wire/rtc";
@@ -42,9 +42,7 @@ export function createPlayer(outside: Outside) {
     ...transport(core),
     ...playing(core),
     readCatalog: () => readCatalog({ api, patch, session, pause }),
-    lookAround: async () => {
-      session.setState({ others: Object.keys(await api.sessions().catch(() => ({}))).length });
-    },
+    lookAround: () => lookAround(core),
   };
 }
 
@@ -81,7 +79,7 @@ function createCore(outside: Outside) {
     },
     onHeard: createHearing({ turns, params, session, notices }),
     onPeer: (peer) => {
-      if (peer) session.setState({ stream: peer.stream });
+      session.setState(peer ? { stream: peer.stream, id: peer.session } : { id: null });
       stats(peer);
     },
   });
@@ -93,8 +91,17 @@ function createCore(outside: Outside) {
   return { api, connection, turns, params, patch, session, source, view, notices, marks, stages, track };
 }
 
+/** Who else plays, and what the server measures of our own session. */
+async function lookAround({ api, session }: Core): Promise<void> {
+  const { sessions, worker }: Metrics = await api.metrics().catch(() => ({ sessions: {} }));
+  const { id } = session.getState();
+  const others = Object.entries(sessions).filter(([key, { role }]) => key !== id && role !== "viewer").length;
+  const figures = Object.entries({ ...worker, ...(id && sessions[id]) });
+  session.setState({ others, figures: Object.fromEntries(figures.filter((pair): pair is [string, number] => typeof pair[1] === "number")) });
+}
+
 /** Play, watch, stop. */
-function transport({ connection, patch, session, notices, stages }: Core) {
+function transport({ connection, turns, params, patch, session, notices, stages }: Core) {
   const start = (role: Role): void => {
     session.setState({ role, noInput: null, control_ms: null, picture_ms: null, figures: {} });
     void connection.start(role);
@@ -110,6 +117,12 @@ function transport({ connection, patch, session, notices, stages }: Core) {
   return {
     play,
     stop,
+    /** Load what was changed, and bring today's values to it. */
+    apply: async (): Promise<void> => {
+      await connection.reload();
+      const { pipeline_ids, ...values } = parametersOf(patch.getState(), params.store.getState().values, session.getState().paused);
+      if (live(session.getState()) && pipeline_ids) turns.turn(values);
+    },
     watch: (): void => {
       start("viewer");
     },

@@ -9,8 +9,9 @@ import { inWords, type Words } from "../wire/trouble";
 export interface Session {
   phase: Phase;
   role: Role;
+  id: string | null; // of this page's session
   paused: boolean;
-  others: number; // sessions of other clients on this server
+  others: number; // other clients that play on this server; those who watch do not count
   noInput: string | null; // the server's sentence while it waits for a picture
   loaded: Stage[] | null; // what was asked for at the last load
   stream: MediaStream | null;
@@ -25,6 +26,7 @@ export const createSession = () =>
   createStore<Session>(() => ({
     phase: { at: "idle" },
     role: "controller",
+    id: null,
     paused: false,
     others: 0,
     noInput: null,

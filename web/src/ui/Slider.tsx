@@ -5,6 +5,7 @@ interface Props {
   value: number;
   min: number;
   max: number;
+  from: number; // where the bar grows from
   step: number;
   text: string;
   disabled?: boolean;
@@ -16,7 +17,7 @@ interface Props {
 const FINE = 0.1; // Shift
 
 /** A bar to drag. Shift is fine, double-click resets, arrows step, Home and End go to the ends. */
-export function Slider({ label, value, min, max, step, text, disabled, testId, onTurn, onReset }: Props) {
+export function Slider({ label, value, min, max, from, step, text, disabled, testId, onTurn, onReset }: Props) {
   const drag = useRef<{ x: number; value: number } | null>(null);
   const range = max - min;
   const turn = (wish: number): void => {
@@ -57,7 +58,7 @@ export function Slider({ label, value, min, max, step, text, disabled, testId, o
       aria-valuetext={text}
       aria-disabled={disabled}
       data-testid={testId}
-      style={{ "--at": at(value), "--from": at(min < 0 && max > 0 ? 0 : min) } as CSSProperties}
+      style={{ "--at": at(value), "--from": at(from) } as CSSProperties}
       onPointerDown={down}
       onPointerMove={move}
       onPointerUp={() => (drag.current = null)}

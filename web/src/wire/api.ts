@@ -37,10 +37,9 @@ export interface Answer {
   sessionId: string;
 }
 
-export interface SessionMetrics {
-  headless?: boolean;
-  role?: string;
-  fps_out?: number;
+export interface Metrics {
+  sessions: Record<string, { role?: string; [figure: string]: unknown }>;
+  worker?: Record<string, unknown>;
 }
 
 export interface Asset {
@@ -81,7 +80,7 @@ export function createApi(fetch: Fetch) {
     },
     status: (signal?: AbortSignal) => get<Status>("/api/v1/pipeline/status", signal),
     load: async (pipelines: Stage[]) => void (await send("POST", "/api/v1/pipeline/load", { pipelines })),
-    sessions: async () => (await get<{ sessions: Record<string, SessionMetrics> }>("/api/v1/session/metrics")).sessions,
+    metrics: () => get<Metrics>("/api/v1/session/metrics"),
     iceServers: async () => (await get<{ iceServers: RTCIceServer[] }>("/api/v1/webrtc/ice-servers")).iceServers.map(plainServer),
     offer: async (offer: Offer) => (await (await send("POST", "/api/v1/webrtc/offer", offer)).json()) as Answer,
     trickle: async (session: string, candidates: RTCIceCandidateInit[]) =>

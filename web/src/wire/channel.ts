@@ -9,7 +9,7 @@ export type Heard =
   | { type: "parameters_updated"; parameters: Change }
   | { type: "applied"; seq: number; keys: string[]; frame: number }
   | { type: "warning"; message: string; code?: string; keys: string[] }
-  | { type: "recovered"; message: string }
+  | { type: "recovered"; message: string; code?: string }
   | { type: "transition"; state: string; progress: number | null }
   | { type: "metrics"; figures: Record<string, number> };
 
@@ -43,7 +43,7 @@ const readers: Record<string, (raw: Raw) => Heard | null> = {
     ...optional("code", raw),
     keys: typeof raw["key"] === "string" ? [raw["key"]] : texts(raw["keys"]),
   }),
-  recovered: ({ message }) => ({ type: "recovered", message: text(message) || "The picture is running again." }),
+  recovered: (raw) => ({ type: "recovered", message: text(raw["message"]) || "The picture is running again.", ...optional("code", raw) }),
   transition: (raw) => ({ type: "transition", state: text(raw["state"]) || text(raw["status"]), progress: number(raw["progress"]) }),
   metrics: (raw) => ({ type: "metrics", figures: figures(raw) }),
 };

@@ -117,6 +117,17 @@ describe("Connection", () => {
     await bench.until("failed:stopped");
   });
 
+  it("reloads under the running session", async () => {
+    void bench.connection.start("controller");
+    await bench.until("live");
+    await bench.connection.reload();
+    expect(bench.phases).toEqual(["loading", "connecting", "live", "loading", "live"]);
+    expect(bench.calls).toHaveLength(1);
+    bench.statuses = [{ ...loaded, status: "error", error: "too big" }];
+    await bench.connection.reload();
+    expect(bench.phases.at(-1)).toBe("failed:load_failed");
+  });
+
   it("a viewer neither loads nor sends parameters", async () => {
     void bench.connection.start("viewer");
     await bench.until("live");

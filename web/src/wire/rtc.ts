@@ -66,6 +66,20 @@ export class Connection {
     }
   }
 
+  /** Loads what is wanted now under the running session, which stays up and holds its picture. */
+  async reload(): Promise<void> {
+    const { peer, stopping } = this;
+    if (!peer || !stopping) return this.start("controller");
+    try {
+      await this.ready(true, stopping.signal);
+      if (this.peer === peer) this.enter({ at: "live" });
+    } catch (error) {
+      if (this.peer !== peer) return;
+      this.stop();
+      this.enter({ at: "failed", trouble: asTrouble(error) });
+    }
+  }
+
   stop(): void {
     this.stopping?.abort();
     this.stopping = null;

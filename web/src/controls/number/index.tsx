@@ -1,4 +1,5 @@
 import { Slider } from "../../ui/Slider";
+import type { Json } from "../../wire/schema";
 import { AUTO, type ControlProps, formatNumber, type Kind, parseNumber } from "../kind";
 import { ValueBox } from "../ValueBox";
 
@@ -33,6 +34,7 @@ function NumberControl(props: ControlProps) {
         value={now}
         min={min}
         max={max}
+        from={originOf(min, max, field.preset)}
         step={field.type === "integer" ? 1 : (max - min) / 1000}
         text={formatNumber(value, field)}
         disabled={disabled}
@@ -43,4 +45,10 @@ function NumberControl(props: ControlProps) {
       <ValueBox {...props} kind={number} suffix="-value" />
     </div>
   );
+}
+
+/** Where the bar grows from: zero or a default in the middle, else the lower end. */
+function originOf(min: number, max: number, preset: Json): number {
+  if (min < 0 && max > 0) return 0;
+  return preset === (min + max) / 2 ? preset : min;
 }

@@ -13,7 +13,7 @@ export function Apply() {
   return (
     <div className="apply" role="status">
       <p>Changed since the load. The picture holds while it reloads.</p>
-      <Button tone="hand" data-testid="apply" onClick={player.play}>
+      <Button tone="hand" data-testid="apply" onClick={() => void player.apply()}>
         Apply (reloads)
       </Button>
     </div>

@@ -32,23 +32,30 @@ function Sheet({ actions }: { actions: Action[] }) {
   const close = (): void => {
     player.view.setState({ keys: false });
   };
-  const lines: [string, string][] = [...actions.map(({ shown, does }): [string, string] => [shown, does]), ...ON_A_CONTROL];
   return (
     <dialog ref={dialog} className="keys" data-testid="keys" aria-label="Keys" onClose={close} onClick={close}>
       <h2>Keys</h2>
       <Button tone="plain" aria-label="Close" onClick={close}>
         <Icon name="close" />
       </Button>
-      <dl>
-        {lines.map(([shown, does]) => (
-          <div key={shown}>
-            <dt>
-              <kbd>{shown}</kbd>
-            </dt>
-            <dd>{does}</dd>
-          </div>
-        ))}
-      </dl>
+      <Lines lines={actions.map(({ shown, does }) => [shown, does])} />
+      <h3>On a control</h3>
+      <Lines lines={ON_A_CONTROL} />
     </dialog>
+  );
+}
+
+function Lines({ lines }: { lines: [string, string][] }) {
+  return (
+    <dl>
+      {lines.map(([shown, does]) => (
+        <div key={shown}>
+          <dt>
+            <kbd>{shown}</kbd>
+          </dt>
+          <dd>{does}</dd>
+        </div>
+      ))}
+    </dl>
   );
 }

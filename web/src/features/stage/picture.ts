@@ -51,8 +51,9 @@ function measure(video: HTMLVideoElement): () => void {
   const timer = setInterval(() => {
     if (player.patch.getState().input === "pattern" && player.session.getState().phase.at === "live") {
       video.requestVideoFrameCallback(look);
-    } else {
+    } else if (ages.length) {
       ages = [];
+      player.session.setState({ picture_ms: null });
     }
   }, MEASURE_EVERY_MS);
   return () => {
