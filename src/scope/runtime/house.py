@@ -66,7 +66,7 @@ class House:
             self._status.begin(chain)
             self._budget = RestartBudget()
             before, self._live = self._live, LiveValues(self._kinds())
-            self._live.note(self._live.door.check(before.flat()), None, delivered=True)
+            self._live.note(self._live.door.check(before.flat()), None)
             self._loader.submit(self._start, self._generation)
 
     def unload(self) -> None:
@@ -216,7 +216,7 @@ class House:
     def _new_run(self, session: ClientSession, parameters: Change) -> None:
         self._live = LiveValues(self._kinds())
         checked = self._live.door.check(parameters)
-        self._live.note(checked, None, delivered=True)
+        self._live.note(checked, None)
         session.complain(checked)
         main = main_spec([stage.spec for stage in self._status.chain])
         wanted = self._live.flat().get("input_mode")
@@ -229,7 +229,7 @@ class House:
         """Tell the worker to run with all that is known, and what it has not confirmed."""
         if self._worker is None:
             return
-        values = self._live.values
+        values = {node: dict(change) for node, change in self._live.values.items()}  # it is written by another thread
         self._worker.say({"op": "open", "mode": values.get(SESSION, {}).get("input_mode"), "values": values})
         self._open = True
         for message in self._live.replay():
@@ -261,7 +261,7 @@ class House:
 
     def _pass_in(self, checked: Checked, receipt: tuple[str, int] | None) -> None:
         if checked.keys:
-            message = self._live.note(checked, receipt, delivered=self._open)
+            message = self._live.note(checked, receipt)
             if self._open and self._worker is not None:
                 self._worker.say(message)
 

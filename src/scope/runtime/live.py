@@ -6,6 +6,7 @@ from scope.contract import Change, Message
 from scope.runtime.door import Checked, Door, Kinds
 
 MOST_WAITING = 1000
+OWN = ""  # the session of receipts nobody asked for: every cue has one, so that none is lost with a worker
 
 
 class LiveValues:
@@ -14,40 +15,50 @@ class LiveValues:
     def __init__(self, kinds: Kinds) -> None:
         self.door = Door(kinds)
         self.values: dict[str, Change] = {}
-        self._unconfirmed: dict[tuple[str, int], Message] = {}
-        self._held: list[Message] = []
+        self._unconfirmed: dict[tuple[str, int], dict[str, Change]] = {}
+        self._numbered = 0
 
-    def note(self, checked: Checked, receipt: tuple[str, int] | None, *, delivered: bool) -> Message:
+    def note(self, checked: Checked, receipt: tuple[str, int] | None) -> Message:
         """Remember what was accepted; gives the message for the worker."""
         for node, change in checked.accepted.items():
             sticky = {key: value for key, value in change.items() if key not in self.door.cues}
             self.values.setdefault(node, {}).update(sticky)
-        message: Message = {"op": "turn", "values": checked.accepted}
-        if receipt is not None:
-            message["receipt"] = receipt
-            self._unconfirmed[receipt] = message
-            if len(self._unconfirmed) > MOST_WAITING:
-                del self._unconfirmed[next(iter(self._unconfirmed))]
-        elif not delivered and self.door.cues & set(checked.keys) and len(self._held) < MOST_WAITING:
-            self._held.append(message)
-        return message
+        if receipt is None and self.door.cues & set(checked.keys):
+            self._numbered += 1
+            receipt = (OWN, self._numbered)
+        if receipt is None:
+            return _turn(checked.accepted)
+        self._unconfirmed[receipt] = {node: dict(change) for node, change in checked.accepted.items()}
+        if len(self._unconfirmed) > MOST_WAITING:
+            del self._unconfirmed[next(iter(self._unconfirmed))]
+        return _turn(checked.accepted, receipt)
 
     def confirmed(self, session: str, seq: int, keys: list[str]) -> None:
         """A change took effect; a message whose keys arrive in two lanes waits for both."""
-        message = self._unconfirmed.get((session, seq))
-        if message is None:
+        waiting = self._unconfirmed.get((session, seq))
+        if waiting is None:
             return
-        for change in message["values"].values():
+        for change in waiting.values():
             for key in keys:
                 change.pop(key, None)
-        if not any(message["values"].values()):
+        if not any(waiting.values()):
             del self._unconfirmed[session, seq]
 
     def replay(self) -> list[Message]:
-        """What a new worker must hear after it has been opened with `values`."""
-        held, self._held = self._held, []
-        return [*held, *self._unconfirmed.values()]
+        """What a new worker must hear after it has been opened with `values`, none of which it may undo."""
+        return [_turn(self._renewed(values), receipt) for receipt, values in self._unconfirmed.items()]
+
+    def _renewed(self, values: dict[str, Change]) -> dict[str, Change]:
+        return {node: change | _common(self.values.get(node, {}), change) for node, change in values.items()}
 
     def flat(self) -> Change:
         """All values by key, as a client sees them."""
         return {key: value for change in self.values.values() for key, value in change.items()}
+
+
+def _turn(values: dict[str, Change], receipt: tuple[str, int] | None = None) -> Message:
+    return {"op": "turn", "values": values} if receipt is None else {"op": "turn", "values": values, "receipt": receipt}
+
+
+def _common(newer: Change, change: Change) -> Change:
+    return {key: newer[key] for key in newer.keys() & change.keys()}
