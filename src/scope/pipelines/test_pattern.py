@@ -86,7 +86,7 @@ class PatternStream:
 
     def _draw_bars(self, y: Bytes, u: Bytes, v: Bytes, bars: int) -> None:
         columns = (np.arange(self._width) / self._width + self._phase) * bars
-        colours = BARS[columns.astype(int) % len(BARS)]
+        colours = BARS[np.floor(columns).astype(int) % len(BARS)]
         y[:] = colours[:, 0]
         u[:], v[:] = colours[::2, 1], colours[::2, 2]
 
