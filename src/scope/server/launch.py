@@ -21,6 +21,7 @@ import uvicorn
 
 from scope import catalog
 from scope.errors import Busy, Unavailable
+from scope.server import allocator
 from scope.server.app import build
 from scope.settings import Settings
 
@@ -85,6 +86,7 @@ class _Server(uvicorn.Server):
 
 def serve(settings: Settings, *, say: Callable[[str], None], browser: bool) -> int:
     """Run until a signal or a restart; gives the exit code. Raises Busy or Unavailable when it cannot listen."""
+    allocator.settle()
     listener = bind(settings)
     settings = locked(replace(settings, port=listener.getsockname()[1]))
     again = threading.Event()
