@@ -92,6 +92,19 @@ def test_receipts_keep_their_order_through_a_failure() -> None:
     assert box.take().tickets == (first, second) and box.take().tickets == ()
 
 
+def test_a_chunk_is_told_which_values_are_fresh_and_a_new_stream_that_all_are() -> None:
+    box = Mailbox({"n": Knobs})
+    box.put({"n": {"a": 1, "shot": 2}})
+    assert box.take().params["n"].model_fields_set == {"a", "shot"}
+    box.put({"n": {"b": 0.0}})
+    taken = box.take()
+    assert taken.params["n"].model_fields_set == {"b"} and box.take().params["n"].model_fields_set == set()
+    box.give_back(taken)
+    assert box.take().params["n"].model_fields_set == {"b"}
+    box.refresh()
+    assert box.take().params["n"].model_fields_set == {"a", "b"}
+
+
 def test_values_of_nodes_it_does_not_know_are_left_to_other_mailboxes() -> None:
     box = Mailbox({"n": Knobs})
     box.put({"effects": {"brightness": 1.0}, "n": {"a": 3}})

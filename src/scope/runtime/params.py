@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from scope.contract import Change, Mode, Params, choice, cue, cues
 from scope.runtime.door import Kinds
@@ -39,6 +39,13 @@ class Taken:
     params: dict[str, Params]
     tickets: tuple[Ticket, ...] = ()
     spent: dict[str, Change] = field(default_factory=dict)  # the cues this chunk has used up
+
+    def without_cues(self) -> tuple[Taken, tuple[Ticket, ...]]:
+        """Cues that failed twice are given up: what remains, and the receipts of what does not."""
+        lost = {name for change in self.spent.values() for name in change}
+        kept = tuple(replace(t, keys=keys) for t in self.tickets if (keys := tuple(k for k in t.keys if k not in lost)))
+        gone = tuple(replace(t, keys=keys) for t in self.tickets if (keys := tuple(k for k in t.keys if k in lost)))
+        return replace(self, tickets=kept, spent={}), gone
 
 
 class Mailbox:
@@ -87,6 +94,11 @@ class Mailbox:
                 self._values[node] = cues_used | self._values[node]
                 self._fresh[node] |= taken.params[node].model_fields_set
             self._tickets[:0] = taken.tickets
+
+    def refresh(self) -> None:
+        """A new stream begins: to it, every value is fresh."""
+        with self._lock:
+            self._fresh = {node: set(change) for node, change in self._values.items()}
 
     def _models(self, values: dict[str, Change]) -> dict[str, Params]:
         return {node: kind.model_validate(values[node]) for node, kind in self._kinds.items()}

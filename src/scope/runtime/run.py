@@ -47,7 +47,7 @@ class Run:
         self._fast = Mailbox({EFFECTS: EffectParams})
         self._slow.put(values)
         self._fast.put(values)
-        self._stream = ChainStream(links, self._mode)
+        self._stream: ChainStream | None = ChainStream(links, self._mode)  # None: spoiled, to be opened anew
         self._clock = OutputClock(_pace(links, self._mode), self._fast, emit)
         self._inlet = FrameQueue(SHALLOW)
         self._failures = FailureCount()
@@ -133,7 +133,7 @@ class Run:
         return False
 
     def _input(self) -> Sequence[Frame] | None:
-        wanted = self._stream.wants(self._slow.peek())
+        wanted = self._ready().wants(self._slow.peek())
         if wanted > 1 and self._inlet.capacity < DEEP:
             self._inlet = FrameQueue(max(DEEP, 4 * wanted))
         frames = self._inlet.sample(wanted, IDLE_S)
@@ -142,6 +142,14 @@ class Run:
             return None
         self._fed_s, self._starved = monotonic(), False
         return frames
+
+    def _ready(self) -> ChainStream:
+        """The running stream. After a failure it is a new one, opened when the old one and its memory are gone."""
+        if self._stream is None:
+            free_device_memory()
+            self._stream = ChainStream(self._links, self._mode)
+            self._slow.refresh()
+        return self._stream
 
     def _notice_hunger(self) -> None:
         if not self._starved and not self._stopped and monotonic() - self._fed_s > STARVED_S:
@@ -155,10 +163,10 @@ class Run:
             self._switch_mode(session.input_mode, taken)
             return
         if session.reset_cache:
-            self._stream.reset()
+            self._ready().reset()
             self._clock.flush()
         self.busy_since_s = begun_s
-        made = self._stream.step(taken.params, frames)
+        made = self._ready().step(taken.params, frames)
         self.busy_since_s = None
         self.chunks += 1
         self.chunk_s = monotonic() - begun_s
@@ -168,7 +176,7 @@ class Run:
     def _switch_mode(self, mode: Mode | None, taken: Taken) -> None:
         """Another mode is another stream; the change that asked for it is read again by its first chunk."""
         assert mode is not None
-        self._mode, self._stream = mode, ChainStream(self._links, mode)
+        self._mode, self._stream = mode, None
         self._clock.flush()
         self._clock.repace(_pace(self._links, mode))
         self._slow.give_back(taken)
@@ -177,11 +185,18 @@ class Run:
         """Say what happened; forget the past and go on, or give up."""
         log.exception("a chunk failed")
         if taken is not None:
-            self._slow.give_back(taken)
+            self._give_back(taken)
         if self._failures.gives_up(error):
             self._say({"op": "failed", "text": sentence(error)})
             return False
         self._say({"op": "stumbled", "text": sentence(error)})
-        free_device_memory()
-        self._stream = ChainStream(self._links, self._mode)
+        self._stream = None
         return True
+
+    def _give_back(self, taken: Taken) -> None:
+        """A failed chunk's cues and receipts wait for the next one; cues that fail again are dropped, or they would poison it."""
+        if self._failures.in_a_row:
+            taken, lost = taken.without_cues()
+            if lost:
+                self._say({"op": "dropped", "tickets": [ticket.as_json() for ticket in lost]})
+        self._slow.give_back(taken)

@@ -60,8 +60,10 @@ class Worker:
         self._ring_lock = threading.Lock()
         self.watch = Watch(monotonic())
         self._ended = False
+        self._end_lock = threading.Lock()
         self._body = _body(there, plugins, in_process)
         self._body.start()
+        self.pid = self._body.pid if isinstance(self._body, multiprocessing.process.BaseProcess) else None
         if not in_process:
             there.close()
         self._writer = threading.Thread(target=self._write, name="worker-writer", daemon=True)
@@ -69,16 +71,12 @@ class Worker:
         self._writer.start()
         self._reader.start()
 
-    @property
-    def pid(self) -> int | None:
-        return self._body.pid if isinstance(self._body, multiprocessing.process.BaseProcess) else None
-
     def say(self, message: Message) -> None:
         """Queued: a worker that hangs must not hang the server."""
         self._outbox.put(message)
 
     def put_frame(self, frame: Frame) -> bool:
-        """An input frame; False when it had to be dropped because the worker is behind."""
+        """An input frame; False when it had to be dropped because the worker is behind. Raises Unavailable without memory."""
         with self._ring_lock:
             slot = None if self._ended else self._ring_in.write(frame)
         if slot is None:
@@ -96,7 +94,9 @@ class Worker:
 
     def close(self) -> None:
         """End it, politely first; returns when it is gone and its memory with it. Not to be called by the listener."""
-        self._ended = True
+        if not self._claims_end():
+            self._reader.join(STOP_S)  # it was lost at this moment, and its reader is clearing up
+            return
         self.say({"op": "stop"})
         self._outbox.put(None)
         self._body.join(STOP_S)
@@ -104,12 +104,19 @@ class Worker:
         self._reader.join(STOP_S)
         self._free()
 
+    def _claims_end(self) -> bool:
+        """True for the first who wants to end it: closed and lost may happen at once, and the end only once."""
+        with self._end_lock:
+            first, self._ended = not self._ended, True
+        return first
+
     def _kill(self) -> None:
         if isinstance(self._body, multiprocessing.process.BaseProcess) and self._body.is_alive():
             self._body.kill()
             self._body.join()
 
     def _free(self) -> None:
+        self._writer.join(STOP_S)  # a descriptor must not be closed under it
         with self._ring_lock:
             self._ring_in.close()
         with contextlib.suppress(OSError):
@@ -133,23 +140,22 @@ class Worker:
                 self._lost("ended unexpectedly")
                 return
             if message is not None:
-                silent = False
-                self.watch.heard(monotonic())
                 self._dispatch(message)
-                continue
+                self.watch.heard(monotonic())
             verdict = self.watch.verdict(monotonic())
             if verdict == "lost":
                 self._lost("no longer answers")
                 return
             if verdict == "silent" and not silent:
-                silent = True
                 self._listener.on_silent(self)
+            silent = verdict == "silent"
 
     def _dispatch(self, message: Message) -> None:
         if message["op"] == "frame":
-            frame = self._ring_out.read(Slot(*message["slot"]), message["time_s"])
-            frame.index = message["index"]
-            self._listener.on_frame(self, frame)
+            with contextlib.suppress(FileNotFoundError):  # the ring outgrew it before we came: a lost frame
+                frame = self._ring_out.read(Slot(*message["slot"]), message["time_s"])
+                frame.index = message["index"]
+                self._listener.on_frame(self, frame)
             return
         if message["op"] == "beat" and "stats" in message:
             self.watch.beat(message["busy_s"], message["stats"]["chunks"], message["stats"]["chunk_ms"] / 1000)
@@ -158,9 +164,8 @@ class Worker:
         self._listener.on_message(self, message)
 
     def _lost(self, why: str) -> None:
-        if self._ended:
+        if not self._claims_end():
             return
-        self._ended = True
         self._outbox.put(None)
         self._kill()
         self._body.join(STOP_S)

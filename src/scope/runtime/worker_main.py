@@ -18,6 +18,7 @@ from typing import Any
 
 from scope import catalog
 from scope.contract import Message
+from scope.errors import Unavailable
 from scope.frame import Frame
 from scope.runtime.chain import Link
 from scope.runtime.channel import Channel
@@ -45,6 +46,7 @@ def serve(connection: Connection, plugins: tuple[str, ...] = ()) -> None:
         worker.run()
     finally:
         worker.end()
+        connection.close()
 
 
 class _Worker:
@@ -119,7 +121,12 @@ class _Worker:
 
     def _open(self, message: Message) -> None:
         self._close()
-        self._run = Run(self._links, message["mode"], message["values"], self.say, self._emit)
+        try:
+            self._run = Run(self._links, message["mode"], message["values"], self.say, self._emit)
+        except Exception as error:
+            log.exception("the stream could not be opened")
+            self.say({"op": "failed", "text": sentence(error)})
+            return
         self.say({"op": "opened"})
 
     def _turn(self, message: Message) -> None:
@@ -128,9 +135,10 @@ class _Worker:
             self._run.turn(message["values"], (receipt[0], receipt[1]) if receipt else None)
 
     def _frame(self, message: Message) -> None:
-        frame = self._ring_in.read(Slot(*message["slot"]), message["time_s"])
-        if self._run is not None:
-            self._run.put_frame(frame)
+        with contextlib.suppress(FileNotFoundError):  # the ring outgrew it while we were busy: a lost frame
+            frame = self._ring_in.read(Slot(*message["slot"]), message["time_s"])
+            if self._run is not None:
+                self._run.put_frame(frame)
 
     def _close(self) -> None:
         if self._run is not None:
@@ -139,7 +147,11 @@ class _Worker:
 
     def _emit(self, frame: Frame, tickets: Sequence[Ticket]) -> None:
         """Called by the output clock for every frame that leaves."""
-        slot = self._ring_out.write(frame)
+        try:
+            slot = self._ring_out.write(frame)
+        except Unavailable as error:
+            self.say({"op": "failed", "text": str(error)})
+            return
         if slot is not None:
             place = (slot.ring, slot.index, slot.width, slot.height, slot.slot_bytes)
             self.say({"op": "frame", "slot": place, "time_s": frame.time_s, "index": frame.index})
