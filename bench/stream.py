@@ -14,14 +14,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import median, pstdev
 from time import monotonic
-from typing import Any
-
-import httpx2
 
 from bench.processes import CostMeter, resident_mib
 from bench.table import Figures, medians, percentile, record, show
 from tests.live_server import LiveServer
 from tests.rtc_client import RtcClient, Wish
+from tests.visitor import Visitor
 
 RATE_HZ = 30.0
 SIZES = ((512, 512), (576, 320))
@@ -41,44 +39,17 @@ GOALS = {
 }
 
 
-class Visitor:
-    """A client of a live server."""
-
-    def __init__(self, server: LiveServer) -> None:
-        self._http = httpx2.AsyncClient(base_url=server.base_url, timeout=20)
-
-    async def post(self, body: dict[str, Any]) -> dict[str, Any]:
-        answer = await self._http.post("/api/v1/webrtc/offer", json=body)
-        assert answer.status_code == 200, answer.text
-        reply: dict[str, Any] = answer.json()
-        return reply
-
-    async def sessions(self) -> dict[str, Any]:
-        found: dict[str, Any] = (await self._http.get("/api/v1/session/metrics")).json()["sessions"]
-        return found
-
-    async def leave(self, client: RtcClient) -> None:
-        await client.close()
-        await self._http.delete(f"/api/v1/webrtc/offer/{client.session_id}")
-
-    async def aclose(self) -> None:
-        await self._http.aclose()
-
-
 async def stream(server: LiveServer, pipeline: str, size: tuple[int, int], codec: str, seconds: float) -> Figures:
     """One session: how soon, how fast, how late, how dear."""
-    visitor = Visitor(server)
     camera = (*size, RATE_HZ) if pipeline == "passthrough" else None
-    client = RtcClient(visitor.post, Wish(camera=camera, codecs=(codec,)))
-    await client.connect()
-    first = await client.frame(lambda sighting: sighting.number is not None)
-    await asyncio.sleep(WARM_S)
-    cost, began_s = CostMeter(server.pid), monotonic()
-    await asyncio.sleep(seconds)
-    ended_s, spent = monotonic(), cost.read()
-    control = await control_ms(client, "brightness" if camera else "level")
-    await visitor.leave(client)
-    await visitor.aclose()
+    async with Visitor(server) as visitor:
+        client = await visitor.connect(Wish(camera=camera, codecs=(codec,)))
+        first = await client.frame(lambda sighting: sighting.number is not None)
+        await asyncio.sleep(WARM_S)
+        cost, began_s = CostMeter(server.pid), monotonic()
+        await asyncio.sleep(seconds)
+        ended_s, spent = monotonic(), cost.read()
+        control = await control_ms(client, "brightness" if camera else "level")
     return {
         "first_frame_ms": (first.time_s - client.offered_s) * 1000,
         **flow(client, began_s, ended_s),
@@ -132,27 +103,25 @@ async def one_turn_ms(client: RtcClient, knob: str, value: float) -> float:
 
 async def comings_and_goings(server: LiveServer) -> Figures:
     """Memory over many visits, and how soon one who vanished is let go."""
-    visitor = Visitor(server)
-    for visit in range(1 + RECONNECTS):
-        client = RtcClient(visitor.post, Wish(camera=(512, 512, RATE_HZ)))
-        await client.connect()
-        await client.first_frame()
-        await visitor.leave(client)
-        if visit == 0:
-            await asyncio.sleep(1)
-            before = resident_mib(server.pid)
-    await asyncio.sleep(1)
-    growth = resident_mib(server.pid) - before
-    ghost = RtcClient(visitor.post, Wish(camera=(512, 512, RATE_HZ)))
-    await ghost.connect()
-    await ghost.first_frame()
-    await ghost.vanish()
-    gone_s = monotonic()
-    while await visitor.sessions():
-        await asyncio.sleep(0.1)
-    release_s = monotonic() - gone_s
-    await ghost.close()
-    await visitor.aclose()
+    wish = Wish(camera=(512, 512, RATE_HZ))
+    before = 0.0
+    async with Visitor(server) as visitor:
+        for visit in range(1 + RECONNECTS):
+            client = await visitor.connect(wish)
+            await client.first_frame()
+            await visitor.leave(client)
+            if visit == 0:
+                await asyncio.sleep(1)
+                before = resident_mib(server.pid)
+        await asyncio.sleep(1)
+        growth = resident_mib(server.pid) - before
+        ghost = await visitor.connect(wish)
+        await ghost.first_frame()
+        await ghost.vanish()
+        gone_s = monotonic()
+        while await visitor.sessions():
+            await asyncio.sleep(0.1)
+        release_s = monotonic() - gone_s
     return {"growth_mib": growth, "release_s": release_s}
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scope.contract import Change, Message, Params, choice, cue, knob
 from scope.runtime.door import Kinds
 from scope.runtime.effects import EffectParams
-from scope.runtime.live import MOST_WAITING, LiveValues
+from scope.runtime.live import MOST_REPLAYS, MOST_WAITING, LiveValues
 from scope.runtime.params import EFFECTS, SESSION, Mailbox, SessionParams, Ticket
 
 
@@ -113,6 +113,17 @@ def test_what_waits_is_bounded() -> None:
 STEP = st.sampled_from(["turn", "acked turn", "cue", "acked cue", "chunk", "death", "death before open", "lost on the way"])
 
 
+def _survivable(steps: list[str]) -> list[str]:
+    """Without the deaths after which a cue would be given up."""
+    kept: list[str] = []
+    deaths = 0
+    for step in steps:
+        deaths = 0 if step == "chunk" else deaths + (step == "death")
+        if step != "death" or deaths < MOST_REPLAYS:
+            kept.append(step)
+    return kept
+
+
 @given(steps=st.lists(STEP, max_size=40))
 def test_nothing_accepted_is_lost_and_no_cue_is_fired_twice(steps: list[str]) -> None:
     """Any story of turns, chunks and deaths, with a worker that is heard up to the moment it dies."""
@@ -130,7 +141,7 @@ def test_nothing_accepted_is_lost_and_no_cue_is_fired_twice(steps: list[str]) ->
             fired.append(seen.shot)
         expected = None
 
-    for number, step in enumerate(steps):
+    for number, step in enumerate(_survivable(steps)):
         if step == "chunk" and worker is not None:
             chunk(worker)
         elif step == "death":
@@ -148,3 +159,12 @@ def test_nothing_accepted_is_lost_and_no_cue_is_fired_twice(steps: list[str]) ->
                 worker = None
     chunk(FakeWorker(live))
     assert fired == sorted(set(fired))
+
+
+def test_a_cue_that_kills_every_worker_is_given_up() -> None:
+    live = LiveValues(KINDS)
+    FakeWorker(live).hear(_turn(live, {"shot": 5, "level": 3}, seq=1))
+    for _ in range(MOST_REPLAYS):
+        assert FakeWorker(live).box.peek()["main"].model_dump()["shot"] == 5
+    last = FakeWorker(live).chunk(live)
+    assert (last.level, last.shot) == (3.0, None)

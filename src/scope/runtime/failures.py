@@ -34,14 +34,14 @@ class FailureCount:
 
     def __init__(self, limit: int = CONSECUTIVE_LIMIT) -> None:
         self._limit = limit
-        self._row = 0
+        self.in_a_row = 0
         self._memory = 0
 
     def succeeded(self) -> None:
-        self._row = self._memory = 0
+        self.in_a_row = self._memory = 0
 
     def gives_up(self, error: BaseException) -> bool:
         """True when it is time to stop. Memory that ran out gets one retry after the caches are emptied."""
-        self._row += 1
+        self.in_a_row += 1
         self._memory += is_out_of_memory(error)
-        return self._row >= self._limit or self._memory > 1
+        return self.in_a_row >= self._limit or self._memory > 1

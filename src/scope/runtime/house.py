@@ -134,6 +134,8 @@ class House:
                     self._open_run()
             case "applied":
                 self._pass_on(message)
+            case "dropped":
+                self._report_dropped(message)
             case "beat":
                 self._worker_stats = message.get("stats", {})
                 return lambda: self.audience.recovered("worker_silent")
@@ -152,6 +154,12 @@ class House:
             session = self.audience.guests.find(ticket["session"])
             if session is not None:
                 session.tell({"type": "applied", "seq": ticket["seq"], "keys": ticket["keys"], "frame": message["frame"]})
+
+    def _report_dropped(self, message: Message) -> None:
+        for ticket in message["tickets"]:
+            self._live.confirmed(ticket["session"], ticket["seq"], ticket["keys"])
+            text = f"{', '.join(ticket['keys'])} failed twice and was dropped."
+            self.audience.guests.tell({"type": "warning", "code": "cue_dropped", "message": text})
 
     def on_silent(self, worker: Worker) -> None:
         if worker is self._worker:

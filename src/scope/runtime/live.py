@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from scope.contract import Change, Message
 from scope.runtime.door import Checked, Door, Kinds
 
 MOST_WAITING = 1000
+MOST_REPLAYS = 2  # one less than the restarts a house allows (watch.RESTARTS): the last one is without what may be at fault
 OWN = ""  # the session of receipts nobody asked for: every cue has one, so that none is lost with a worker
 
 
@@ -16,6 +19,7 @@ class LiveValues:
         self.door = Door(kinds)
         self.values: dict[str, Change] = {}
         self._unconfirmed: dict[tuple[str, int], dict[str, Change]] = {}
+        self._replays: Counter[tuple[str, int]] = Counter()
         self._numbered = 0
 
     def note(self, checked: Checked, receipt: tuple[str, int] | None) -> Message:
@@ -30,7 +34,7 @@ class LiveValues:
             return _turn(checked.accepted)
         self._unconfirmed[receipt] = {node: dict(change) for node, change in checked.accepted.items()}
         if len(self._unconfirmed) > MOST_WAITING:
-            del self._unconfirmed[next(iter(self._unconfirmed))]
+            self._forget(next(iter(self._unconfirmed)))
         return _turn(checked.accepted, receipt)
 
     def confirmed(self, session: str, seq: int, keys: list[str]) -> None:
@@ -42,14 +46,24 @@ class LiveValues:
             for key in keys:
                 change.pop(key, None)
         if not any(waiting.values()):
-            del self._unconfirmed[session, seq]
+            self._forget((session, seq))
 
     def replay(self) -> list[Message]:
-        """What a new worker must hear after it has been opened with `values`, none of which it may undo."""
+        """What a new worker must hear after it has been opened with `values`, none of which it may undo.
+
+        Not for ever: what was under way each time when workers were lost may well be what killed them.
+        """
+        for receipt in [each for each in self._unconfirmed if self._replays[each] >= MOST_REPLAYS]:
+            self._forget(receipt)
+        self._replays.update(self._unconfirmed.keys())
         return [_turn(self._renewed(values), receipt) for receipt, values in self._unconfirmed.items()]
 
     def _renewed(self, values: dict[str, Change]) -> dict[str, Change]:
         return {node: change | _common(self.values.get(node, {}), change) for node, change in values.items()}
+
+    def _forget(self, receipt: tuple[str, int]) -> None:
+        self._unconfirmed.pop(receipt, None)
+        self._replays.pop(receipt, None)
 
     def flat(self) -> Change:
         """All values by key, as a client sees them."""
