@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from time import monotonic
 
-from scope.contract import Change
+from scope.contract import Change, Message
 from scope.frame import Frame
 from scope.runtime.guests import Guests
 from scope.runtime.outlets import Outlets
@@ -36,6 +37,25 @@ class Audience:
         """Instead of black, as long as there has been no picture."""
         if self.outlets.current is None:
             self.outlets.put(slate(text, width, height))
+
+    def starve(self, name: str, width: int, height: int) -> None:
+        """The chain has waited for input, in vain."""
+        text = f"{name} shows the video it is given, and none has arrived. Choose a camera, a screen or a file as input."
+        self.show_words(text, width, height)
+        self.warn(text, "no_input")
+
+    def answer(self, tickets: Sequence[Message], frame: int) -> None:
+        """Changes took effect: whoever asked is told at which frame."""
+        for ticket in tickets:
+            session = self.guests.find(ticket["session"])
+            if session is not None:
+                session.tell({"type": "applied", "seq": ticket["seq"], "keys": ticket["keys"], "frame": frame})
+
+    def regret(self, tickets: Sequence[Message]) -> None:
+        """Cues that made the chunk fail again were given up."""
+        for ticket in tickets:
+            text = f"{', '.join(ticket['keys'])} failed twice and was dropped."
+            self.guests.tell({"type": "warning", "code": "cue_dropped", "message": text})
 
     def warn(self, text: str, code: str) -> None:
         """Tell everyone of trouble that will be followed by `recovered`."""

@@ -41,7 +41,7 @@ class Guests:
             role, evicted = self._contest(present, how)
         session = ClientSession(owner, client, how, role)
         if evicted is not None:
-            del self._sessions[evicted.id]
+            self.remove(evicted)
         self._sessions[session.id] = session
         return session, evicted
 
@@ -55,6 +55,7 @@ class Guests:
 
     def remove(self, session: ClientSession) -> bool:
         """False when it was not (or no longer) here."""
+        session.role = "viewer"  # it may go on talking until its client has closed
         return self._sessions.pop(session.id, None) is not None
 
     def find(self, session_id: str) -> ClientSession | None:
@@ -67,5 +68,7 @@ class Guests:
 
     def take_all(self) -> Iterable[ClientSession]:
         """Everyone, who from now on is no longer here."""
-        sessions, self._sessions = tuple(self._sessions.values()), {}
+        sessions = tuple(self._sessions.values())
+        for session in sessions:
+            self.remove(session)
         return sessions

@@ -9,6 +9,7 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from time import monotonic
 
 from scope.catalog import Catalog
@@ -16,7 +17,6 @@ from scope.contract import Change, Client, Join, Message
 from scope.errors import BadParams, ScopeError, Unavailable
 from scope.frame import Frame
 from scope.runtime.audience import Audience
-from scope.runtime.chain import main_spec
 from scope.runtime.door import Checked
 from scope.runtime.effects import EffectParams
 from scope.runtime.live import LiveValues
@@ -30,6 +30,7 @@ from scope.runtime.worker import Worker
 from scope.settings import Settings
 
 NOT_LOADED = "Pipeline not loaded. Please load pipeline first."
+MEMORY_HINT = "Memory may have run out: try a smaller picture; see the log."
 log = logging.getLogger(__name__)
 
 
@@ -67,14 +68,14 @@ class House:
             self._budget = RestartBudget()
             before, self._live = self._live, LiveValues(self._kinds())
             self._live.note(self._live.door.check(before.flat()), None)
-            self._loader.submit(self._start, self._generation)
+            self._loader.submit(self._start, self._generation, self._retired())
 
     def unload(self) -> None:
         """End the worker and every session; all its memory comes back."""
         with self._lock:
             self._generation += 1
             self._status.clear()
-            self._loader.submit(self._end_worker)
+            self._loader.submit(self._end, self._retired())
         self.audience.dismiss("The pipeline was unloaded.")
 
     def close(self) -> None:
@@ -90,21 +91,29 @@ class House:
         chain = {stage.node_id: stage.spec.params for stage in self._status.chain}
         return {SESSION: SessionParams, EFFECTS: EffectParams, **chain}
 
-    def _start(self, generation: int) -> None:
+    def _retired(self) -> Worker | None:
+        """The present worker, which from now on is not heard any more: not even its last words, while it is ended."""
+        worker, self._worker, self._open, self._worker_stats = self._worker, None, False, {}
+        return worker
+
+    def _start(self, generation: int, before: Worker | None) -> None:
         """On the loader thread: end what ran before, then start the worker of this generation, if it is still wanted."""
-        self._end_worker()
-        with self._lock:
-            if generation != self._generation:
-                return
-            stages = [stage.as_json() for stage in self._status.chain]
-            worker = Worker(self, plugins=self._settings.plugins, in_process=self._settings.in_process)
-            self._worker = worker
+        self._end(before)
+        try:
+            with self._lock:
+                if generation != self._generation:
+                    return
+                stages = [stage.as_json() for stage in self._status.chain]
+                worker = Worker(self, plugins=self._settings.plugins, in_process=self._settings.in_process)
+                self._worker = worker
+        except OSError as error:
+            with self._lock:
+                after = self._fail(f"No worker could be started: {error}")
+            after()
+            return
         worker.say({"op": "load", "stages": stages})
 
-    def _end_worker(self) -> None:
-        with self._lock:
-            worker, self._worker, self._open = self._worker, None, False
-            self._worker_stats = {}
+    def _end(self, worker: Worker | None) -> None:
         if worker is not None:
             worker.close()
             self.audience.outlets.detach()
@@ -112,7 +121,7 @@ class House:
     # -- what the worker says -----------------------------------------------------------------------------------------
 
     def on_frame(self, worker: Worker, frame: Frame) -> None:
-        if worker is self._worker:
+        if worker is self._worker and self._open:
             self.audience.show(frame)
 
     def on_message(self, worker: Worker, message: Message) -> None:
@@ -133,33 +142,32 @@ class House:
                 if len(self.audience.guests):
                     self._open_run()
             case "applied":
-                self._pass_on(message)
+                self._confirm(message)
+                self.audience.answer(message["tickets"], message["frame"])
             case "dropped":
-                self._report_dropped(message)
+                self._confirm(message)
+                self.audience.regret(message["tickets"])
             case "beat":
                 self._worker_stats = message.get("stats", {})
                 return lambda: self.audience.recovered("worker_silent")
             case "starved":
-                return self._starved
+                return partial(self.audience.starve, self._status.main.name, *self._status.size)
             case "stumbled":
                 text = f"A chunk failed and was dropped: {message['text']}"
                 return lambda: self.audience.warn(text, "chunk_failed")
             case "load_failed" | "failed":
-                return lambda: self._give_up(message["text"])
+                return self._fail(message["text"])
         return None
 
-    def _pass_on(self, message: Message) -> None:
-        for ticket in message["tickets"]:
-            self._live.confirmed(ticket["session"], ticket["seq"], ticket["keys"])
-            session = self.audience.guests.find(ticket["session"])
-            if session is not None:
-                session.tell({"type": "applied", "seq": ticket["seq"], "keys": ticket["keys"], "frame": message["frame"]})
+    def _fail(self, text: str) -> Callable[[], None]:
+        """It is over, until the next load."""
+        self._status.fail(text)
+        self._loader.submit(self._end, self._retired())
+        return lambda: self.audience.dismiss(text)
 
-    def _report_dropped(self, message: Message) -> None:
+    def _confirm(self, message: Message) -> None:
         for ticket in message["tickets"]:
             self._live.confirmed(ticket["session"], ticket["seq"], ticket["keys"])
-            text = f"{', '.join(ticket['keys'])} failed twice and was dropped."
-            self.audience.guests.tell({"type": "warning", "code": "cue_dropped", "message": text})
 
     def on_silent(self, worker: Worker) -> None:
         if worker is self._worker:
@@ -170,33 +178,17 @@ class House:
         with self._lock:
             if worker is not self._worker:
                 return
+            self._retired()
             self.audience.outlets.detach()
-            self._worker, self._open = None, False
-            hopeful = (self._status.state == "loaded" or self._status.restarting) and self._budget.allows(monotonic())
-            if hopeful:
+            if (self._status.state == "loaded" or self._status.restarting) and self._budget.allows(monotonic()):
                 self._status.restart()
-                self._loader.submit(self._start, self._generation)
+                self._loader.submit(self._start, self._generation, None)
+                text = f"The worker {why}; it is being restarted, the last picture is held."
+                after: Callable[[], None] = partial(self.audience.warn, text, "worker_lost")
+            else:
+                after = self._fail(f"The worker {why} and was not restarted. {MEMORY_HINT}")
         log.error("worker %s", why)
-        if hopeful:
-            self.audience.warn(f"The worker {why}; it is being restarted, the last picture is held.", "worker_lost")
-        else:
-            self._give_up(f"The worker {why} and was not restarted. Memory may have run out: try a smaller picture; see the log.")
-
-    def _give_up(self, text: str) -> None:
-        with self._lock:
-            self._status.fail(text)
-            self._loader.submit(self._end_worker)
-        self.audience.dismiss(text)
-
-    def _starved(self) -> None:
-        name = main_spec([stage.spec for stage in self._status.chain]).name
-        text = f"{name} shows the video it is given, and none has arrived. Choose a camera, a screen or a file as input."
-        self.audience.show_words(text, *self._size())
-        self.audience.warn(text, "no_input")
-
-    def _size(self) -> tuple[int, int]:
-        sizes = [stage.options for stage in self._status.chain if "width" in stage.options]
-        return (sizes[-1]["width"], sizes[-1]["height"]) if sizes else (512, 512)
+        after()
 
     # -- sessions (contract.Hub and session.Owner) --------------------------------------------------------------------
 
@@ -226,7 +218,7 @@ class House:
         checked = self._live.door.check(parameters)
         self._live.note(checked, None)
         session.complain(checked)
-        main = main_spec([stage.spec for stage in self._status.chain])
+        main = self._status.main
         wanted = self._live.flat().get("input_mode")
         if wanted is not None and wanted not in main.modes:
             session.warn(f"{main.name} has no {wanted} mode; it runs in {main.default_mode} mode.", "mode")
@@ -238,8 +230,8 @@ class House:
         if self._worker is None:
             return
         values = {node: dict(change) for node, change in self._live.values.items()}  # it is written by another thread
-        self._worker.say({"op": "open", "mode": values.get(SESSION, {}).get("input_mode"), "values": values})
         self._open = True
+        self._worker.say({"op": "open", "mode": values.get(SESSION, {}).get("input_mode"), "values": values})
         for message in self._live.replay():
             self._worker.say(message)
 
@@ -275,7 +267,11 @@ class House:
 
     def fed(self, session: ClientSession, frame: Frame) -> bool:
         worker = self._worker
-        return worker is not None and self._open and worker.put_frame(frame)
+        try:
+            return worker is not None and self._open and worker.put_frame(frame)
+        except Unavailable as error:
+            session.warn(str(error), "no_memory")
+            return False
 
     def left(self, session: ClientSession) -> None:
         with self._lock:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from scope.contract import Spec
 from scope.runtime.chain import main_spec
 from scope.runtime.options import StagePlan
 
@@ -47,8 +48,19 @@ class Status:
     def joinable(self) -> bool:
         return self.state == "loaded" or self.restarting
 
+    @property
+    def main(self) -> Spec:
+        """The pipeline the chain is about. There must be a chain."""
+        return main_spec([stage.spec for stage in self.chain])
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the picture, as far as the options say."""
+        sizes = [stage.options for stage in self.chain if "width" in stage.options]
+        return (sizes[-1]["width"], sizes[-1]["height"]) if sizes else (512, 512)
+
     def as_json(self) -> dict[str, Any]:
-        main = main_spec([stage.spec for stage in self.chain]) if self.chain else None
+        main = self.main if self.chain else None
         return {
             "status": self.state,
             "pipeline_id": main.id if main else None,
