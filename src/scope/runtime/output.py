@@ -34,7 +34,7 @@ class OutputClock:
         self._queue: deque[_Waiting] = deque()
         self._changed = threading.Condition()
         self._turned = False  # a fast knob moved since the last frame left
-        self._stopped = False
+        self._held = self._stopped = False
         self._last: Frame | None = None
         self._sent_s = 0.0
         self._carried: tuple[Ticket, ...] = ()  # receipts of chunks that gave no frame yet
@@ -66,6 +66,12 @@ class OutputClock:
             self._turned = True
             self._changed.notify_all()
 
+    def hold(self, held: bool) -> None:
+        """Paused: what waits goes on waiting, and only a fast knob shows the last picture again."""
+        with self._changed:
+            self._held = held
+            self._changed.notify_all()
+
     def repace(self, pace: Pace) -> None:
         """Another kind of stream begins."""
         with self._changed:
@@ -93,7 +99,7 @@ class OutputClock:
         """The next frame that is due, or the held one when only a knob moved; None when stopped."""
         with self._changed:
             while not self._stopped:
-                if self._queue:
+                if self._queue and not self._held:
                     head, now_s = self._queue[0].frame, monotonic()
                     wait_s = self._pace.due_s(head.time_s, len(self._queue) - 1, now_s) - now_s
                     if wait_s <= 0.0005:

@@ -15,7 +15,7 @@ EFFECTS = "effects"  # the node of the fast lane
 class SessionParams(Params):
     """What the runtime itself understands, whatever is loaded."""
 
-    paused: bool = choice(False, "Hold the picture; generation stops after the chunk in progress.")
+    paused: bool = choice(False, "Hold the picture at once; generation stops after the chunk in progress.")
     reset_cache: bool = cue(False, "Forget the past and start a new shot.")
     input_mode: Mode | None = choice(None, "Dream from text, or follow the input video.")
 

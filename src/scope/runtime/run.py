@@ -80,6 +80,7 @@ class Run:
             with self._wake:
                 self._paused = bool(accepted[SESSION]["paused"])
                 self._wake.notify_all()
+            self._clock.hold(self._paused)
             if (ticket := _ticket(receipt, at_once)) is not None:
                 self._say({"op": "applied", "tickets": [ticket.as_json()], "frame": self._clock.sent})
 
