@@ -93,6 +93,14 @@ def test_the_rate_is_what_happened_lately(hz: float, count: int) -> None:
     assert meter.rate_hz(50.0 + count / hz + 10.0) == 0.0
 
 
+def test_reading_a_rate_changes_nothing() -> None:
+    """It is read by other threads than the one that ticks."""
+    meter = RateMeter()
+    for at_s in (1.0, 1.5, 2.0):
+        meter.tick(at_s)
+    assert meter.rate_hz(100.0) == 0.0 and meter.rate_hz(2.0) == pytest.approx(2.0)
+
+
 def test_one_event_has_no_rate() -> None:
     meter = RateMeter()
     assert meter.rate_hz(0.0) == 0.0

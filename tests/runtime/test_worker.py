@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from scope.contract import Message
@@ -147,6 +152,38 @@ def test_a_worker_that_does_not_want_to_end_is_ended(process: Start, monkeypatch
     ear.wait("opened")
     one.close()
     assert one.rss_bytes() is None
+
+
+SERVER = """
+import sys, time
+from tests.runtime.test_worker import Ear
+from scope.runtime.worker import Worker
+if __name__ == "__main__":
+    ear = Ear()
+    worker = Worker(ear, plugins=("tests.faulty",))
+    worker.say({"op": "load", "stages": [{"node_id": "n", "pipeline_id": "faulty-well", "options": {}}]})
+    ear.wait("loaded")
+    worker.say({"op": "open", "mode": None, "values": {"n": {"act": "hang"}}})
+    ear.wait("opened")
+    print(worker.pid, flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_worker_does_not_outlive_its_server_even_when_it_hangs(tmp_path: Path) -> None:
+    script = tmp_path / "server.py"
+    script.write_text(SERVER)
+    with subprocess.Popen(
+        [sys.executable, script], stdout=subprocess.PIPE, env=os.environ | {"PYTHONPATH": os.getcwd()}
+    ) as server:
+        assert server.stdout is not None
+        orphan = psutil.Process(int(server.stdout.readline()))
+        server.kill()
+    try:
+        until(lambda: not orphan.is_running() or orphan.status() == psutil.STATUS_ZOMBIE, bool)
+    finally:
+        with contextlib.suppress(psutil.Error):
+            orphan.kill()
 
 
 def test_sizes_that_change_faster_than_the_worker_reads_cost_frames_not_the_worker(process: Start) -> None:

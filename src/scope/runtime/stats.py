@@ -6,7 +6,7 @@ from collections import deque
 
 
 class RateMeter:
-    """Events a second over the last `window_s`."""
+    """Events a second over the last `window_s`. Ticked by one thread, read by any."""
 
     def __init__(self, window_s: float = 2.0) -> None:
         self._window_s = window_s
@@ -16,17 +16,12 @@ class RateMeter:
     def tick(self, now_s: float) -> None:
         self.count += 1
         self._at_s.append(now_s)
-        self._forget(now_s)
+        while now_s - self._at_s[0] > self._window_s:
+            self._at_s.popleft()
 
     def rate_hz(self, now_s: float) -> float:
-        self._forget(now_s)
-        if len(self._at_s) < 2:
-            return 0.0
-        return (len(self._at_s) - 1) / max(1e-6, self._at_s[-1] - self._at_s[0])
-
-    def _forget(self, now_s: float) -> None:
-        while self._at_s and now_s - self._at_s[0] > self._window_s:
-            self._at_s.popleft()
+        recent = [at_s for at_s in tuple(self._at_s) if now_s - at_s <= self._window_s]
+        return (len(recent) - 1) / max(1e-6, recent[-1] - recent[0]) if len(recent) > 1 else 0.0
 
 
 class Allowance:

@@ -28,6 +28,7 @@ from scope.runtime.ring import RingReader, RingWriter, Slot
 from scope.runtime.run import Run
 
 BEAT_S = 0.2
+END_S = 3.0  # longest that the chunk in progress is waited for when all is over
 log = logging.getLogger(__name__)
 
 
@@ -35,16 +36,24 @@ def process_main(connection: Connection, plugins: tuple[str, ...]) -> None:
     """Entry of the worker process: Ctrl-C belongs to the server, which tells us when to stop."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s - %(name)s - %(levelname)s - [worker] %(message)s")
-    serve(connection, plugins)
+    serve(connection, plugins, ending=_exit_soon)
     os._exit(0)  # a device library must not keep a finished worker alive
 
 
-def serve(connection: Connection, plugins: tuple[str, ...] = ()) -> None:
+def _exit_soon() -> None:
+    """A chunk that hangs must not keep a worker, and the device it holds, alive without a server."""
+    timer = threading.Timer(END_S, os._exit, (1,))
+    timer.daemon = True
+    timer.start()
+
+
+def serve(connection: Connection, plugins: tuple[str, ...] = (), ending: Callable[[], None] = lambda: None) -> None:
     """Run until told to stop or until the other end is gone; also used as a thread (`--in-process`)."""
     worker = _Worker(Channel(connection), catalog.load(*plugins))
     try:
         worker.run()
     finally:
+        ending()
         worker.end()
         connection.close()
 
