@@ -8,10 +8,13 @@ const KEPT = 9; // measurements, for a median
 
 /** Shows the session's stream in `video`; `held` shows the last picture until the next stream has one. */
 export function showPicture(video: HTMLVideoElement, held: HTMLCanvasElement): () => void {
+  let connected: string | null = null;
   const follow = (): void => {
-    const { stream } = player.session.getState();
+    const { stream, id } = player.session.getState();
+    if (connected && !id) hold(video, held); // a moment later the track ends, and the video element with it is black
+    connected = id;
+    if (!stream) held.hidden = true;
     if (video.srcObject === stream) return;
-    hold(video, held, stream !== null);
     video.srcObject = stream;
     if (!stream) return;
     video.requestVideoFrameCallback(() => (held.hidden = true));
@@ -26,9 +29,9 @@ export function showPicture(video: HTMLVideoElement, held: HTMLCanvasElement): (
   };
 }
 
-function hold(video: HTMLVideoElement, held: HTMLCanvasElement, keep: boolean): void {
-  held.hidden = !keep || !video.videoWidth;
-  if (held.hidden) return;
+function hold(video: HTMLVideoElement, held: HTMLCanvasElement): void {
+  if (!video.videoWidth) return;
+  held.hidden = false;
   held.width = video.videoWidth;
   held.height = video.videoHeight;
   held.getContext("2d")?.drawImage(video, 0, 0);
