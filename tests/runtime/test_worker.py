@@ -133,6 +133,17 @@ def test_a_killed_worker_is_lost_at_once_and_only_once(process: Start) -> None:
     assert ear.heard.empty()
 
 
+def test_a_killed_worker_leaves_no_shared_memory(process: Start) -> None:
+    """Killed between making a ring and the first look of the server at it."""
+    one, ear = process("faulty-well")
+    assert one.pid is not None
+    left = shared._path(f"scope-{one.pid}-0123456789ab")
+    left.touch()
+    os.kill(one.pid, signal.SIGKILL)
+    _lost(ear)
+    assert not left.exists()
+
+
 def test_closing_a_worker_that_dies_at_the_same_moment(process: Start) -> None:
     one, ear = process("faulty-well")
     assert one.pid is not None

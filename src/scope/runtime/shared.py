@@ -54,6 +54,13 @@ def forget(name: str) -> None:
             os.unlink(_path(name))
 
 
+def sweep(pid: int) -> None:
+    """Remove the names a process that was killed had no time to hand over."""
+    if sys.platform != "win32":
+        for path in _folder().glob(f"scope-{pid}-*"):
+            forget(path.name)
+
+
 def _folder() -> Path:
     memory = Path("/dev/shm")
     return memory if memory.is_dir() else Path(tempfile.gettempdir())

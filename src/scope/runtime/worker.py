@@ -15,7 +15,7 @@ import psutil
 
 from scope.contract import Message
 from scope.frame import Frame
-from scope.runtime import worker_main
+from scope.runtime import shared, worker_main
 from scope.runtime.channel import Channel
 from scope.runtime.ring import RingReader, RingWriter, Slot
 from scope.runtime.watch import Watch
@@ -119,6 +119,8 @@ class Worker:
         self._writer.join(STOP_S)  # a descriptor must not be closed under it
         with self._ring_lock:
             self._ring_in.close()
+        if self.pid is not None:
+            shared.sweep(self.pid)
         with contextlib.suppress(OSError):
             self._channel.close()
         if isinstance(self._body, multiprocessing.process.BaseProcess) and not self._body.is_alive():
