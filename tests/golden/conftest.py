@@ -48,7 +48,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     root = golden_root(metafunc.config)
     found = [p for p in find_cases(root) if p.stem.startswith(marker.args)]
     labels = [str(p.relative_to(root).with_suffix("")) for p in found]
-    metafunc.parametrize("case", zip(found, labels, strict=True), ids=labels, indirect=True)
+    metafunc.parametrize("case", list(zip(found, labels, strict=True)), ids=labels, indirect=True)
 
 
 @pytest.fixture
