@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -31,7 +31,7 @@ def wan_policy(config: dict[str, Any], **options: Any) -> CachePolicy:
     """The policy a golden/wan config describes; global attention is a window nobody fills."""
     local = config["local_attn_size"]
     window = local if local > 0 else config["kv_cache_frames"]
-    keep = "keep" if config.get("global_sink", True) else "rewrite"
+    keep: Literal["keep", "rewrite"] = "keep" if config.get("global_sink", True) else "rewrite"
     chunk = config["frames_per_chunk"]
     return CachePolicy(window, config["sink_size"], chunk, protect_sink=True, recache_sink=keep, **options)
 
