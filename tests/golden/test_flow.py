@@ -1,4 +1,4 @@
-"""Schedules, blends and noise scales against golden/wan 05, 08, 10 and golden/stream's units."""
+"""Schedules and noise scales against golden/wan 05, 10 and golden/stream's units."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from scope.models.blend import blend, shares, slerp, transition
 from scope.models.flow import Schedule, first_step, renoise, shifted_sigmas
 from scope.models.motion import recursive_noise_scale, scope_noise_scale
 from tests.golden.case import Case
@@ -32,26 +31,6 @@ def test_schedule(case: Case) -> None:
     case.close(shifted_sigmas(shift, len(t["n50.sigmas"])), "n50.sigmas", atol=1e-7)
     case.close(1000 * shifted_sigmas(shift, len(t["n50.sigmas"])), "n50.timesteps", atol=1e-4)
     case.close(shifted_sigmas(shift, len(t["default_n40.sigmas"]), floor=BASE_FLOOR), "default_n40.sigmas", atol=1e-7)
-
-
-@pytest.mark.golden("08_blending")
-def test_blends_and_transitions(case: Case) -> None:
-    t = case.tensors
-    for name, row in case.config.items():
-        inputs = [t[f"in{i}"] for i in row["inputs"]]
-        case.close(blend(inputs, row["weights"], row["method"]), f"blend.{name}", atol=2e-6)
-    for name in t:
-        kind, _, rest = name.partition(".")
-        if kind == "slerp":
-            case.close(slerp(t["in0"], t["in1"], float(rest.removeprefix("t"))), name, atol=2e-6)
-        elif kind == "weights":
-            case.close(shares([float(w) for w in rest.split("_")]), name, atol=1e-7)
-        elif kind == "transition" and rest != "too_close_active":
-            path, steps, index = rest.split(".")
-            queue = transition(t["in0"], t["in2"], int(steps.removeprefix("n")), path)  # type: ignore[arg-type]
-            case.close(queue[int(index)], name, atol=2e-6)
-    near = transition(t["in0"], t["in0"] + 1e-5, 4)
-    case.equal(int(bool(near)), int(t["transition.too_close_active"][0]))
 
 
 @pytest.mark.golden("10_noise_controller")

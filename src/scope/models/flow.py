@@ -19,7 +19,7 @@ TRAIN_STEPS = 1000
 def shifted_sigmas(shift: float, steps: int = TRAIN_STEPS, *, floor: float | None = None) -> Tensor:
     """sigma_i = shift s / (1 + (shift-1) s); float32 [steps].
 
-    s = linspace(1, 0, steps + 1) without its last entry, or linspace(1, floor, steps) (the base model's sampler, floor 0.003/1.002).
+    s = linspace(1, 0, steps + 1) without its last entry, or linspace(1, floor, steps) (base model: floor 0.003/1.002).
     """
     s = torch.linspace(1.0, 0.0, steps + 1)[:-1] if floor is None else torch.linspace(1.0, floor, steps)
     return shift * s / (1 + (shift - 1) * s)

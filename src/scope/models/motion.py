@@ -18,7 +18,7 @@ def motion(before: Tensor, after: Tensor) -> float:
 
 
 def scope_noise_scale(video: Tensor, last: Tensor | None, chunk: int, base: float) -> float:
-    """Scope's rule: the last `chunk` frames against the ones before; `last` is the previous chunk's final frame, None at the start.
+    """Scope's rule: the last `chunk` frames against those before; `last` is the previous chunk's final frame, None at the start.
 
     0.9 (0.8 - 0.2 motion) + 0.1 base; `base` is what the user asked for in this call.
     """
