@@ -67,7 +67,7 @@ class Desk:
 
     turns: Tensor  # [T, P] complex64
     targets: Tensor  # [frames stored] int64
-    mask: Tensor | None  # [S]
+    mask: Tensor | None  # [1, 1, 1, S]
 
 
 class Memory:
@@ -174,7 +174,7 @@ class Memory:
         tokens = len(spot.order) * self.room.grid.frame_tokens
         by_frame = torch.tensor(frame_bias(spot, self.policy, call.bias), dtype=self.room.dtype, device=self.room.device)
         by_token = by_frame.repeat_interleave(self.room.grid.frame_tokens)
-        return pad(by_token, (0, -tokens % self.policy.zero_keys_to))
+        return pad(by_token, (0, -tokens % self.policy.zero_keys_to)).view(1, 1, 1, -1)
 
 
 class Pass:
@@ -207,7 +207,7 @@ class Pass:
 
     def _read(self, buffer: Tensor) -> Tensor:
         tokens = self._shown * self._memory.room.grid.frame_tokens
-        keys = tokens if self._desk.mask is None else len(self._desk.mask)
+        keys = tokens if self._desk.mask is None else self._desk.mask.shape[-1]
         if self._gather is not None:
             found = self._memory._slots(buffer).index_select(1, self._gather).flatten(1, 2)
         elif self._full:
