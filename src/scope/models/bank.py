@@ -100,3 +100,15 @@ class Bank:
         tokens = self.new_k[0].shape[1]
         part = tensor[:, self.window * tokens : (self.window + self.policy.size) * tokens]
         return torch.unflatten(part, 1, (-1, tokens))
+
+
+def route(q_BTND: Tensor, k_BSND: Tensor, v_BSND: Tensor, frame_tokens: int, count: int) -> tuple[Tensor, Tensor]:
+    """MemFlow's sparse memory (section 8.6, off in the released weights): keys and values [B, count*L, N, D].
+
+    Per head, only the `count` frames whose mean key answers the mean query best, oldest first.
+    """
+    k_BKLND, v_BKLND = (torch.unflatten(x, 1, (-1, frame_tokens)) for x in (k_BSND, v_BSND))
+    marks_BKN = (k_BKLND.mean(2) * q_BTND.mean(1, keepdim=True)).sum(-1)
+    chosen_BKN = best(marks_BKN, count).sort(1).values
+    index = chosen_BKN[:, :, None, :, None].expand(-1, -1, frame_tokens, -1, k_BSND.shape[-1])
+    return k_BKLND.gather(1, index).flatten(1, 2), v_BKLND.gather(1, index).flatten(1, 2)

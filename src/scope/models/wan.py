@@ -107,7 +107,8 @@ class Block(nn.Module):
         seen = look(self.self_attn.queries(z_BTC), *self.self_attn.keys_values(z_BTC))
         y_BFLC = y_BFLC + self.self_attn.out(attend(*seen)).view_as(y_BFLC) * gate0
         q_BTND = self.cross_attn.queries(self.norm3(y_BFLC).flatten(1, 2))
-        y_BFLC = y_BFLC + self.cross_attn.out(attend(q_BTND, *text)).view_as(y_BFLC)
+        text_k, text_v = (x.expand(len(q_BTND), -1, -1, -1) for x in text)
+        y_BFLC = y_BFLC + self.cross_attn.out(attend(q_BTND, text_k, text_v)).view_as(y_BFLC)
         return y_BFLC + cast(Tensor, self.ffn(modulated(y_BFLC, shift1, scale1, self.eps))) * gate1
 
 
