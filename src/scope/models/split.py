@@ -17,10 +17,11 @@ def intervals(counts: Sequence[int]) -> list[Interval]:
 
 
 def even(blocks: int, ranks: int) -> list[Interval]:
-    """As equal as can be, the first ranks taking one more. Raises BadParams if a rank would have none."""
+    """As equal as can be, the first ranks taking one more (of two, the second). Raises BadParams if a rank would have none."""
     if not 0 < ranks <= blocks:
         raise BadParams(f"{blocks} blocks cannot be spread over {ranks} ranks")
-    return intervals([blocks // ranks + (rank < blocks % ranks) for rank in range(ranks)])
+    counts = [blocks // ranks + (rank < blocks % ranks) for rank in range(ranks)]
+    return intervals(sorted(counts) if ranks == 2 else counts)
 
 
 def balanced(current: Sequence[Interval], block_s: Sequence[float], total_s: Sequence[float]) -> list[Interval]:
