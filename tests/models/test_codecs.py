@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 import pytest
 import torch
@@ -26,7 +25,7 @@ F16 = TinyVaeConfig(  # pixels folded by 4, two halvings: 16 pixels to a cell
 FRAMES, LATENTS = 26, 7
 
 
-def _models() -> Iterator[tuple[str, Any]]:
+def _models() -> Iterator[tuple[str, WanVae | TinyVae]]:
     torch.manual_seed(5)
     rows = {
         "wan": WanVae(SMALL),
@@ -35,17 +34,18 @@ def _models() -> Iterator[tuple[str, Any]]:
     }
     tiny = {"tiny": TINY, "light": replace(TINY, mean=LIGHT_TINY_VAE.mean, std=LIGHT_TINY_VAE.std), "f16": F16}
     for name, model in (rows | {name: TinyVae(row) for name, row in tiny.items()}).items():
-        yield name, _livened(model.eval().requires_grad_(False))
+        model.eval().requires_grad_(False)
+        _liven(model)
+        yield name, model
 
 
-def _livened(model: nn.Module) -> nn.Module:
+def _liven(model: nn.Module) -> None:
     """Weights large enough that what a layer remembers reaches the output."""
     for key, value in model.named_parameters():
         if key.endswith("weight"):
             value.normal_(std=1.4 / math.sqrt(math.prod(value.shape[1:])))
         elif key.endswith("bias"):
             value.normal_(std=0.1)
-    return model
 
 
 MODELS: dict[str, Codec] = dict(_models())

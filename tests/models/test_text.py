@@ -130,6 +130,13 @@ def test_fp8_files_and_small_storage(tmp_path: Path) -> None:
     assert (small(ids, present) - out).norm() < 0.03 * out.norm()
 
 
+def test_scaled_fp8_files_are_refused(tmp_path: Path) -> None:
+    weights = dict(Maker()().state_dict()) | {"blocks.0.attn.q.scale_weight": torch.ones(1)}
+    checkpoint.write(weights, tmp_path / "scaled.safetensors")
+    with pytest.raises(BadInput, match="scale_weight"):
+        load_umt5(tmp_path / "scaled.safetensors", config=TINY)
+
+
 def test_the_smaller_file_is_preferred(tmp_path: Path) -> None:
     with pytest.raises(NotFound, match="umt5-xxl-enc-fp8_e4m3fn.safetensors from daydreamlive/WanVideo_comfy"):
         text_weights(tmp_path)

@@ -109,7 +109,9 @@ def load_umt5(
     def kind(name: str, _stored: torch.dtype) -> torch.dtype:
         return FP8 if storage == "fp8" and name in linear else dtype
 
-    load(model, path, device=device, dtype=kind)
+    report = load(model, path, device=device, dtype=kind)
+    if report.unexpected:  # such as the scales of other fp8 files, without which the weights mean something else
+        raise BadInput(f"{path.name} is not this encoder's: {report}")
     if storage == "int8":
         quantise(model, Quantisation("int8", keep=()))
     return model
