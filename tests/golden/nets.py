@@ -24,7 +24,8 @@ def transformer(row: dict[str, Any], weights: Tensors) -> WanTransformer:
 
 
 def wan_net(case: Case) -> WanTransformer:
-    return transformer(case.config["transformer"], case.sibling(case.config["weights"]).tensors)
+    weights = case.sibling(case.config["weights"])
+    return transformer(case.config.get("transformer", weights.config), weights.tensors)
 
 
 def wan_policy(config: dict[str, Any], **options: Any) -> CachePolicy:
