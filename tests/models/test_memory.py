@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from scope.errors import BadInput, BadParams
+from scope.models.attention import sdpa
 from scope.models.bank import best, scores
 from scope.models.cache import BankPolicy, CachePolicy, Call, place
 from scope.models.memory import Memory
@@ -54,11 +55,11 @@ def test_a_reset_forgets_everything(memory: Memory) -> None:
         assert torch.equal(a, b)
 
 
-class Watch(TorchDispatchMode):
+class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts new tensors at least as large as a cache, and every read of a value from the device."""
 
     def __init__(self, memory: Memory) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.limit = min(t.numel() for t in (*memory.k, *memory.v))
         self.known = {t.untyped_storage().data_ptr() for t in memory.tensors()}
         self.large: list[str] = []
@@ -118,7 +119,7 @@ def test_a_pass_is_one_graph(name: str) -> None:
     size, text = memory.policy.chunk, net.read(prompt())
     run(memory, range(8))
     view = memory.begin(Call(8 * size, size, "first", 0.3), text)
-    explained: Callable[..., Any] = torch._dynamo.explain(net)  # type: ignore[no-untyped-call]
+    explained: Callable[..., Any] = torch._dynamo.explain(net)
     report = explained(latents(size), torch.full((1, size), 500.0), text, view)
     assert report.graph_count == 1 and report.graph_break_count == 0, report.break_reasons
 
@@ -179,9 +180,9 @@ def test_what_does_not_fit_is_refused() -> None:
     for order, end, call in (((), 0, Call(1, 2)), ((0, 1), 2, Call(2, 7)), ((0, 1, 2, 3, 4, 5), 6, Call(6, 5))):
         with pytest.raises(BadInput, match="do not fit"):
             place(policy, order, end, call)
-    for broken in ({"window": 3, "sink": 3, "chunk": 1}, {"window": 4, "sink": 2, "chunk": 3}):
+    for window, sink, chunk_frames in ((3, 3, 1), (4, 2, 3)):
         with pytest.raises(BadParams):
-            CachePolicy(**broken)
+            CachePolicy(window, sink, chunk_frames)
     with pytest.raises(BadParams, match="zero keys"):
         CachePolicy(6, 0, 1, bank=BankPolicy(), zero_keys_to=128)
 
@@ -195,8 +196,7 @@ def attended(memory: Memory, bias: float) -> tuple[Tensor, Tensor]:
     q, k, v = (torch.randn(shape, generator=draw) for _ in range(3))
     memory.begin(Call(0, size)).look(0, k, k, v)
     seen = memory.begin(Call(size, size, bias=bias)).look(0, q, k, v)
-    keys = torch.nn.functional.scaled_dot_product_attention
-    out = keys(*(x.transpose(1, 2) for x in seen[:3]), attn_mask=seen.mask).transpose(1, 2)
+    out = sdpa(*seen)
     n, tokens = 2 * size * grid.frame_tokens, grid.frame_tokens
     score = torch.einsum("btnd,bsnd->bnts", seen.q_BTND, seen.k_BSND[:, :n]) / grid.head_dim**0.5
     score[..., tokens : n - size * tokens] += torch.tensor(bias).log()

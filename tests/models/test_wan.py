@@ -14,11 +14,12 @@ from scope.models.cache import CachePolicy, Call
 from scope.models.memory import Memory
 from scope.models.wan import WAN_1_3B, WAN_14B, WanConfig, WanTransformer, patch_tokens, pixels_of
 from scope.models.whole import WholeClip, block_causal_mask
-from tests.models.tiny_wan import CONFIG, COLS, ROWS, chunk, latents, prompt, tiny
+from tests.models.tiny_wan import COLS, CONFIG, ROWS, chunk, latents, prompt, tiny
 
 
 def random_sizes(total: int, seed: int) -> list[int]:
-    draw, sizes = random.Random(seed), []
+    draw = random.Random(seed)
+    sizes: list[int] = []
     while sum(sizes) < total:
         sizes.append(draw.randint(1, min(4, total - sum(sizes))))
     return sizes

@@ -19,7 +19,7 @@ FLAT = re.compile(r"^lora_(unet|transformer)_+")  # kohya: dots of the layer nam
 
 @dataclass(frozen=True, slots=True)
 class Spelling:
-    """The layer a key names, which part it holds, and whether it was written `diffusion_model. ... lora_A/B`."""
+    """The layer a key names, which part it holds, and whether that is a half written `diffusion_model. ... lora_A/B`."""
 
     layer: str
     part: Part
@@ -37,7 +37,7 @@ def flat_table(layers: Iterable[str]) -> dict[str, str]:
 def spell(key: str, flat: Mapping[str, str]) -> Spelling | None:
     """Read one key; None if it is no LoRA weight at all."""
     if key.endswith(".alpha"):
-        return _spelling(key.removesuffix(".alpha"), "alpha", "lora_A", flat)
+        return _spelling(key.removesuffix(".alpha"), "alpha", "", flat)
     for name, part in HALVES.items():
         stem, found, variant = key.rpartition(f".{name}")
         if found and variant in VARIANTS:

@@ -111,7 +111,7 @@ class Ring:
         full = [self._is_full(row, ends[row], call) for row in range(rows)]
         moves = self._tick(rows, any(full)) if original else call.first
         for row in range(rows):
-            grown = ends[row] - self.end[row] if original or call.first else 0
+            grown = ends[row] - self.end[row] if original else call.frames * call.first
             self.filled[row] = self.policy.window if full[row] else self.filled[row] + grown
             self.end[row] = ends[row]
         return RingPass(self, call, tuple(full), moves)
