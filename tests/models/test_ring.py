@@ -116,7 +116,7 @@ def test_what_cannot_be_held_is_refused() -> None:
     with pytest.raises(BadInput):
         ring().begin(RingCall((0, 0)))
     with pytest.raises(BadInput):
-        ring().begin(RingCall((0,), 4))
+        ring().begin(RingCall((0,), 6))
     with pytest.raises(BadParams):
         RingPolicy(3, 3)
 

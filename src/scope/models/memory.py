@@ -63,11 +63,18 @@ class Snapshot:
 
 @dataclass(slots=True)
 class Desk:
-    """Small tensors a pass reads, at fixed addresses: rewritten before each pass, so a captured graph can be replayed."""
+    """Small tensors a pass reads, at fixed addresses: rewritten when a chunk begins, so a captured graph can be replayed."""
 
+    place: tuple[int, tuple[int, ...], float]  # what the tensors were made for: first position, slots, bias
     turns: Tensor  # [T, P] complex64
     targets: Tensor  # [frames stored] int64
     mask: Tensor | None  # [1, 1, 1, S]
+
+    def take(self, other: Desk) -> None:
+        self.place = other.place
+        for mine, theirs in ((self.turns, other.turns), (self.targets, other.targets), (self.mask, other.mask)):
+            if mine is not None and theirs is not None:
+                mine.copy_(theirs)
 
 
 class Memory:
@@ -157,15 +164,19 @@ class Memory:
         return torch.unflatten(tensor[:, : tensor.shape[1] // tokens * tokens], 1, (-1, tokens))
 
     def _desk(self, spot: Place, call: Call, slots: list[int]) -> Desk:
-        relative = self.policy.positions == "relative"
-        first = spot.first_position if relative else call.start
+        first = spot.first_position if self.policy.positions == "relative" else call.start
+        at = (first, spot.order, call.bias)
+        key = (call.frames, len(slots), spot.skip, call.bias != 1.0)
+        old = self._desks.get(key)
+        if old is not None and old.place == at:
+            return old
         frames = torch.arange(first, first + call.frames, dtype=torch.float64, device=self.room.device)
         targets = torch.tensor(spot.targets, device=self.room.device)
-        fresh = Desk(self.room.grid.turns(frames), targets, self._mask(spot, call, slots))
-        old = self._desks.setdefault((call.frames, len(slots), spot.skip, fresh.mask is not None), fresh)
-        for kept, new in ((old.turns, fresh.turns), (old.targets, fresh.targets), (old.mask, fresh.mask)):
-            if kept is not None and new is not None:
-                kept.copy_(new)
+        fresh = Desk(at, self.room.grid.turns(frames), targets, self._mask(spot, call, slots))
+        if old is None:
+            self._desks[key] = fresh
+            return fresh
+        old.take(fresh)
         return old
 
     def _mask(self, spot: Place, call: Call, slots: list[int]) -> Tensor | None:
