@@ -239,6 +239,7 @@ def test_more_input_than_the_worker_takes_is_refused(process: Start) -> None:
     assert one.pid is not None
     os.kill(one.pid, signal.SIGSTOP)
     taken = [one.put_frame(numbered(i)) for i in range(SLOTS + 4)]
+    os.kill(one.pid, signal.SIGCONT)
     assert taken == [True] * SLOTS + [False] * 4
 
 
