@@ -39,8 +39,8 @@ def bench() -> Iterator[Bench]:
     made.clock.stop()
 
 
-def _frames(count: int) -> list[Frame]:
-    return [Frame.from_i420(np.full((6, 4), 100, np.uint8), float(i)) for i in range(count)]
+def _frames(count: int, first: int = 0) -> list[Frame]:
+    return [Frame.from_i420(np.full((6, 4), 100, np.uint8), float(first + i)) for i in range(count)]
 
 
 def _ticket(seq: int) -> tuple[Ticket, ...]:
@@ -89,14 +89,15 @@ def test_a_held_clock_sends_nothing_new_and_still_answers_to_a_fast_knob(bench: 
     bench.clock.put(_frames(1), (), 0.05)
     first, _ = bench.next()
     bench.clock.hold(True)
-    bench.clock.put(_frames(2), (), 0.05)
+    bench.clock.put(_frames(2, first=10), (), 0.05)
     bench.fast.put({EFFECTS: {"brightness": 1.0}}, _ticket(7)[0])
     bench.clock.turned()
     again, seqs = bench.next()
     assert again.time_s == first.time_s and again.index == 1 and seqs == (7,)
     assert again.planes()[0][0, 0] > first.planes()[0][0, 0]
     bench.clock.hold(False)
-    assert bench.next()[0].index == 2
+    later, _ = bench.next()
+    assert (later.index, later.time_s) == (2, 10.0)
 
 
 def test_a_fast_knob_before_the_first_frame_waits_for_it(bench: Bench) -> None:
