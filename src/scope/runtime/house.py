@@ -25,7 +25,7 @@ from scope.runtime.params import EFFECTS, SESSION, SessionParams
 from scope.runtime.queues import FrameQueue
 from scope.runtime.session import ClientSession
 from scope.runtime.status import Status
-from scope.runtime.watch import RestartBudget
+from scope.runtime.watch import SILENT_S, RestartBudget
 from scope.runtime.worker import Worker
 from scope.settings import Settings
 
@@ -141,6 +141,8 @@ class House:
                 self._status.done()
                 if len(self.audience.guests):
                     self._open_run()
+            case "opened" if self._live.flat().get("paused"):
+                return lambda: self.audience.recovered("worker_lost")  # no frame will say so before it goes on
             case "applied":
                 self._confirm(message)
                 self.audience.answer(message["tickets"], message["frame"])
@@ -149,7 +151,8 @@ class House:
                 self.audience.regret(message["tickets"])
             case "beat":
                 self._worker_stats = message.get("stats", {})
-                return lambda: self.audience.recovered("worker_silent")
+                if message["busy_s"] < SILENT_S:
+                    return lambda: self.audience.recovered("worker_silent")
             case "starved":
                 return partial(self.audience.starve, self._status.main.name, *self._status.size)
             case "stumbled":
