@@ -141,18 +141,14 @@ class House:
                 self._status.done()
                 if len(self.audience.guests):
                     self._open_run()
-            case "opened" if self._live.flat().get("paused"):
-                return lambda: self.audience.recovered("worker_lost")  # no frame will say so before it goes on
             case "applied":
                 self._confirm(message)
                 self.audience.answer(message["tickets"], message["frame"])
             case "dropped":
                 self._confirm(message)
                 self.audience.regret(message["tickets"])
-            case "beat":
-                self._worker_stats = message.get("stats", {})
-                if message["busy_s"] < SILENT_S:
-                    return lambda: self.audience.recovered("worker_silent")
+            case "beat" | "opened":
+                return self._hear_it_live(message)
             case "starved":
                 return partial(self.audience.starve, self._status.main.name, *self._status.size)
             case "stumbled":
@@ -161,6 +157,13 @@ class House:
             case "load_failed" | "failed":
                 return self._fail(message["text"])
         return None
+
+    def _hear_it_live(self, message: Message) -> Callable[[], None] | None:
+        """What no frame may say for long: it answers again, or it is back while the picture is paused."""
+        if message["op"] == "opened":
+            return (lambda: self.audience.recovered("worker_lost")) if self._live.flat().get("paused") else None
+        self._worker_stats = message.get("stats", {})
+        return (lambda: self.audience.recovered("worker_silent")) if message["busy_s"] < SILENT_S else None
 
     def _fail(self, text: str) -> Callable[[], None]:
         """It is over, until the next load."""
@@ -293,7 +296,5 @@ class House:
     def metrics(self) -> Change:
         """Contract 7.3, with the worker's own figures."""
         with self._lock:
-            sessions = self.audience.metrics()
-            stats, worker = dict(self._worker_stats), self._worker
-        rss = worker.rss_bytes() if worker is not None else None
-        return {"sessions": sessions, "worker": {**stats, "rss_mb": None if rss is None else round(rss / 2**20, 1)}}
+            sessions, stats, worker = self.audience.metrics(), dict(self._worker_stats), self._worker
+        return {"sessions": sessions, "worker": {**stats, "rss_mb": worker.rss_mb() if worker else None}}

@@ -85,10 +85,10 @@ class Worker:
         self.say({"op": "frame", "slot": place, "time_s": frame.time_s})
         return True
 
-    def rss_bytes(self) -> int | None:
-        """Resident memory of the worker process."""
+    def rss_mb(self) -> float | None:
+        """Resident memory of the worker process; None when it has none of its own, or is gone."""
         try:
-            return None if self.pid is None else int(psutil.Process(self.pid).memory_info().rss)
+            return None if self.pid is None else round(psutil.Process(self.pid).memory_info().rss / 2**20, 1)
         except psutil.Error:
             return None
 
