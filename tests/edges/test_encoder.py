@@ -95,11 +95,10 @@ def test_a_new_size_is_a_new_keyframe(name: str) -> None:
 
 
 def test_h264_follows_the_rate_in_place() -> None:
-    encoder, source, number = Encoder(CODECS["H264"]), Source(512), 0
+    encoder, source, shown = Encoder(CODECS["H264"]), Source(512), 0
     for bps in (3_000_000, 1_000_000, 500_000, 2_000_000, 5_000_000):
-        pictures = []
-        for number in range(number + 1, number + 61):
-            pictures.append(encode(encoder, source.next(), number, bps=bps))
+        pictures = [encode(encoder, source.next(), shown + number, bps=bps) for number in range(1, 61)]
+        shown += 60
         assert not any(each.key for each in pictures[1:])
         sent_bps = sum(each.size_bytes for each in pictures[30:]) * 8
         assert 0.6 * bps < sent_bps < 1.3 * bps, f"{sent_bps} of {bps}"

@@ -75,5 +75,5 @@ def test_never_leaves_its_bounds(cap_bps: int) -> None:
     policy.estimated(1e12, sent_bps=1e6)
     assert settled(policy) <= min(cap_bps, CEILING_BPS)
     policy.lost(1.0)
-    policy.estimated(0, sent_bps=1e6)
+    policy.estimated(0, sent_bps=1e8)  # while we push
     assert policy.target_bps(SQUARE, 1000.0) == FLOOR_BPS

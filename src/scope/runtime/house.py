@@ -5,6 +5,7 @@ Loading, losing and replacing a worker happen on one loader thread; sessions and
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from collections.abc import Callable, Sequence
@@ -18,10 +19,9 @@ from scope.errors import BadParams, ScopeError, Unavailable
 from scope.frame import Frame
 from scope.runtime.audience import Audience
 from scope.runtime.door import Checked
-from scope.runtime.effects import EffectParams
-from scope.runtime.live import LiveValues
+from scope.runtime.live import LiveValues, kinds_of
 from scope.runtime.options import StageRequest, plan
-from scope.runtime.params import EFFECTS, SESSION, SessionParams
+from scope.runtime.params import SESSION
 from scope.runtime.queues import FrameQueue
 from scope.runtime.session import ClientSession
 from scope.runtime.status import Status
@@ -66,7 +66,7 @@ class House:
             self._generation += 1
             self._status.begin(chain)
             self._budget = RestartBudget()
-            before, self._live = self._live, LiveValues(self._kinds())
+            before, self._live = self._live, LiveValues(kinds_of(self._status.chain))
             self._live.note(self._live.door.check(before.flat()), None)
             self._loader.submit(self._start, self._generation, self._retired())
 
@@ -79,17 +79,15 @@ class House:
         self.audience.dismiss("The pipeline was unloaded.")
 
     def close(self) -> None:
-        self.unload()
+        """Harmless when repeated."""
+        with contextlib.suppress(RuntimeError):  # the loader takes nothing more: it was closed before
+            self.unload()
         self._loader.shutdown(wait=True)
         self.audience.outlets.close()
 
     def status(self) -> Change:
         with self._lock:
             return self._status.as_json()
-
-    def _kinds(self) -> dict[str, type]:
-        chain = {stage.node_id: stage.spec.params for stage in self._status.chain}
-        return {SESSION: SessionParams, EFFECTS: EffectParams, **chain}
 
     def _retired(self) -> Worker | None:
         """The present worker, which from now on is not heard any more: not even its last words, while it is ended."""
@@ -220,7 +218,7 @@ class House:
         return self.audience.outlets.current
 
     def _new_run(self, session: ClientSession, parameters: Change) -> None:
-        self._live = LiveValues(self._kinds())
+        self._live = LiveValues(kinds_of(self._status.chain))
         checked = self._live.door.check(parameters)
         self._live.note(checked, None)
         session.complain(checked)
