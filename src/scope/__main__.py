@@ -69,7 +69,7 @@ def serve(
 def _serve(settings: Settings, *, browser: bool) -> int:
     from scope.server import launch, logs
 
-    logs.begin(settings.logs_dir)
+    logs.begin(settings.logs_dir, verbose=settings.verbose, quiet=settings.quiet_loggers)
     if settings.insecure and not settings.loopback:
         typer.echo(f"Warning: anyone who can reach {settings.host} can use this server.", err=True)
     try:

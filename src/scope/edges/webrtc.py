@@ -12,6 +12,7 @@ from aiortc.rtcicetransport import connection_kwargs
 from scope.contract import Hub, Join
 from scope.edges import rtc_offer
 from scope.edges.broadcast import Broadcast
+from scope.edges.ice import IceServers
 from scope.edges.rtc_peer import Peer
 from scope.errors import BadInput, Busy, NotFound
 from scope.settings import Settings
@@ -28,9 +29,9 @@ class WebRtc:
         self._peers: dict[str, Peer] = {}
         self._alive: set[Peer] = set()  # also those that have no session yet, or no longer
         self._broadcasts: dict[int, Broadcast] = {}
+        self._ice = IceServers(settings)
         try:
-            self._ice = [RTCIceServer(**server) for server in settings.ice_servers]
-            connection_kwargs(self._ice)
+            connection_kwargs(_rtc(list(settings.ice_servers)))
         except (TypeError, ValueError) as error:
             raise BadInput(f"The ICE servers cannot be used: {error}") from error
 
@@ -39,7 +40,8 @@ class WebRtc:
         offer = rtc_offer.read(sdp, type)
         if len(self._alive) >= MOST_PEERS:
             raise Busy(f"{MOST_PEERS} clients are connected already; close one first")
-        connection = RTCPeerConnection(RTCConfiguration(iceServers=self._ice))  # an empty list, unlike None, asks nobody
+        ice = _rtc(await self._ice.current())
+        connection = RTCPeerConnection(RTCConfiguration(iceServers=ice))  # an empty list, unlike None, asks nobody
         peer = Peer(connection, offer, self._broadcast(hub), self._forget)
         self._alive.add(peer)
         try:
@@ -68,9 +70,9 @@ class WebRtc:
         """Say goodbye to everyone."""
         await asyncio.gather(*(peer.close() for peer in self._alive))
 
-    def ice_servers(self) -> list[dict[str, Any]]:
+    async def ice_servers(self) -> list[dict[str, Any]]:
         """What a client should use (contract 3.1); empty is right for one machine or one network."""
-        return [dict(server) for server in self._settings.ice_servers]
+        return await self._ice.current()
 
     def stats(self) -> dict[str, Any]:
         """By session id: connection, encoder and input of each peer."""
@@ -86,3 +88,7 @@ class WebRtc:
         self._alive.discard(peer)
         if peer.session is not None and self._peers.get(peer.session.id) is peer:
             del self._peers[peer.session.id]
+
+
+def _rtc(servers: list[dict[str, Any]]) -> list[RTCIceServer]:
+    return [RTCIceServer(**server) for server in servers]

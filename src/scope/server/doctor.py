@@ -163,6 +163,8 @@ def _port(settings: Settings) -> Check:
 
 
 def _ice(settings: Settings) -> Check:
+    if settings.turn is not None:
+        return Check("STUN/TURN", "good", f"credentials from {settings.turn.provider}")
     if not settings.ice_servers:
         advice = "Enough on this machine and network; for viewers across the internet set SCOPE_ICE_SERVERS to a TURN server."
         return Check("STUN/TURN", "note", "none configured", advice)
