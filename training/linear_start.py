@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from scope.models.tiny_vae import Memory, Pool, Spread, TinyVae
 
 MARGIN = 0.4  # how far above zero the lowest value seen is lifted
-RMS = 0.7  # of the latents: the decoder's tanh bound hardly bends them
+RMS = 0.45  # of the latents: the decoder's tanh bound hardly bends them
 
 
 def quiet(vae: TinyVae) -> None:

@@ -49,7 +49,7 @@ class TinyVaeConfig:
 
 TINY_VAE = TinyVaeConfig()
 LIGHT_TINY_VAE = TinyVaeConfig(mean=MEAN, std=STD)
-NANO_VAE = TinyVaeConfig((Stage(2, 2, 48, 32), Stage(2, 2, 64, 48)), 64, 96, blocks=1, patch=4, grow="shuffle")
+NANO_VAE = TinyVaeConfig((Stage(2, 2, 48, 32), Stage(2, 2, 64, 48)), 64, 96, 1, 16, 4, "shuffle", (0.0,) * 16, (0.5,) * 16)
 
 
 class Memory(nn.Module):
