@@ -23,7 +23,10 @@ Lane = Literal["slow", "fast"]  # read once per chunk, or once per output frame
 
 
 class Params(BaseModel):
-    """What can change while a stream runs. A stage subclasses it; every surface is derived from it."""
+    """What can change while a stream runs. A stage subclasses it; every surface is derived from it.
+
+    A stream gets all values at every step; `model_fields_set` names those that were sent since the step before.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -63,19 +66,19 @@ Prompts = Annotated[tuple[PromptItem, ...], BeforeValidator(_as_items), Field(ma
 
 def knob(default: float, low: float, high: float, help: str, *, lane: Lane = "slow", **ui: Any) -> Any:
     """A number someone will want under a finger."""
-    hints = {"category": "configuration", "is_load_param": False, "lane": lane, "modulatable": True} | ui
+    hints: Any = {"category": "configuration", "is_load_param": False, "lane": lane, "modulatable": True} | ui
     return Field(default, ge=low, le=high, description=help, json_schema_extra={"ui": hints})
 
 
 def choice(default: Any, help: str, *, lane: Lane = "slow", **ui: Any) -> Any:
     """A live parameter that is not a number: a switch, an enum, a text."""
-    hints = {"category": "configuration", "is_load_param": False, "lane": lane} | ui
+    hints: Any = {"category": "configuration", "is_load_param": False, "lane": lane} | ui
     return Field(default, description=help, json_schema_extra={"ui": hints})
 
 
 def cue(default: Any, help: str, **ui: Any) -> Any:
     """Something that happens once: read by one chunk, then back to its default."""
-    hints = {"category": "configuration", "is_load_param": False, "lane": "slow"} | ui
+    hints: Any = {"category": "configuration", "is_load_param": False, "lane": "slow"} | ui
     return Field(default, description=help, json_schema_extra={"cue": True, "ui": hints})
 
 

@@ -59,7 +59,7 @@ class Frame:
     def from_av(cls, picture: VideoFrame, time_s: float) -> Frame:
         """A decoded picture; yuv420p of even size is used in place, anything else converted once."""
         if picture.format.name != "yuv420p" or (picture.width | picture.height) & 1:
-            return cls.from_rgb(picture.to_ndarray(format="rgb24"), time_s)
+            return cls.from_rgb(_array(picture, "rgb24"), time_s)
         y, u, v = (_plane(picture, i) for i in range(3))
         return cls(picture.width, picture.height, time_s, planes=(y, u, v))
 
@@ -102,9 +102,17 @@ class Frame:
             return self._planes
         return split_i420(self.i420())
 
+    def copied(self) -> Frame:
+        """The same picture in memory of its own, for those who keep it long."""
+        copy = Frame.from_i420(np.array(self.i420()), self.time_s)
+        copy.index = self.index
+        return copy
+
     def to_av(self) -> VideoFrame:
-        """The picture as libav sees it: yuv420p, no copy."""
-        picture = VideoFrame.from_numpy_buffer(self.i420(), format="yuv420p")
+        """The picture as libav sees it: yuv420p, without a copy where PyAV can count its rows."""
+        exact = self.height % 4 == 0  # from_numpy_buffer takes rows // 6 * 4 for the height
+        make = VideoFrame.from_numpy_buffer if exact else VideoFrame.from_ndarray
+        picture = make(self.i420(), format="yuv420p")
         picture.colorspace = Colorspace.SMPTE170M
         picture.color_range = ColorRange.MPEG
         return picture
@@ -125,7 +133,7 @@ def split_i420(block: Bytes) -> Planes:
 
 def _plane(picture: VideoFrame, index: int) -> Bytes:
     plane = picture.planes[index]
-    rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
+    rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
     return rows[: plane.height, : plane.width]
 
 
@@ -148,6 +156,6 @@ def _to_rgb(i420: Bytes) -> Bytes:
     return _array(converted)
 
 
-def _array(picture: VideoFrame) -> Bytes:
-    array: NDArray[Any] = picture.to_ndarray()
+def _array(picture: VideoFrame, layout: str | None = None) -> Bytes:
+    array: NDArray[Any] = picture.to_ndarray(format=layout)
     return array

@@ -67,6 +67,11 @@ class Prompts:
     queue: deque[Tensor] = field(default_factory=deque)
     path: Any = "linear"
 
+    @property
+    def crossing(self) -> bool:
+        """Whether a transition still has steps to go."""
+        return bool(self.queue)
+
     def clear(self) -> None:
         self.current = self.seen = self.target = None
         self.queue.clear()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from scope.models.cache import Call, Kind, TextMemory
-from scope.models.flow import Schedule, clean, mix, renoise
+from scope.models.flow import Schedule, clean, first_step, mix, renoise
+from scope.models.motion import scope_noise_scale
 from scope.models.vace import Control
 from tests.golden.case import Case
 from tests.golden.nets import in_order
@@ -35,7 +36,7 @@ class Replay:
     pixels: Tensor | None = None
     control: Control | None = None
     scale: float = 1.0
-    done: list[Tensor] = field(default_factory=list)
+    last: Tensor | None = None  # final frame the noise controller saw
 
     @property
     def krea(self) -> bool:
@@ -64,6 +65,7 @@ class Replay:
         init = row["args"].get("init_cache", index == 0 or mode[-1] != mode[-2])
         if init:
             self.stage.prompts.clear()
+            self.last = None
         if row["generator_calls"][-1]["current_start_tokens"] == 0:
             self.stage.memory.reset(keep_bank=not init)
             self.stage.vae.clear()
@@ -79,7 +81,18 @@ class Replay:
         pixels = video_of(self.case.tensors[f"c{index}.video_small"], frames, size) / 255 * 2 - 1
         encoded = self.stage.vae.encode(pixels)
         self.case.close(encoded, self.tensors[f"c{index}.enc0.latent"], atol=ATOL)
-        return mix(noise, encoded, row["noise_scale_used"])
+        return mix(noise, encoded, self.noise_scale(row, pixels))
+
+    def noise_scale(self, row: dict[str, Any], pixels: Tensor) -> float:
+        """What the controller makes of the request; the request itself where it is off."""
+        scale: float = row["args"].get("noise_scale", 0.7)
+        if row["args"].get("noise_controller", True):
+            scale = scope_noise_scale(pixels, self.last, self.stage.memory.policy.chunk, scale)
+            self.last = pixels[:, :, -1:]
+        self.case.close(torch.tensor(scale), torch.tensor(row["noise_scale_used"]), atol=1e-6)
+        steps = [g["t"][0] for g in row["generator_calls"] if g["t"][0] > 0]
+        self.case.equal(int(steps[0]), first_step(scale))
+        return scale
 
     def steer(self, index: int, row: dict[str, Any]) -> Control | None:
         self.scale = row["args"].get("vace_context_scale", self.scale)

@@ -7,10 +7,11 @@ models-stream.md sections 3 and 6 to 8.)
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import torch
 from torch import Tensor
 
 from scope.errors import BadInput, BadParams
@@ -103,7 +104,8 @@ def place(policy: CachePolicy, order: tuple[int, ...], end: int, call: Call) -> 
     overflow = len(order) + call.frames - policy.window if call.end > end else 0
     leaving = max(0, overflow)
     filled = len(order) + call.end - end - leaving
-    if filled < call.frames or filled > policy.window or policy.sink + leaving > max(len(order), policy.sink):
+    crowded = filled > policy.window or policy.sink + leaving > max(len(order), policy.sink)
+    if crowded or filled < call.frames or call.start > end:
         raise BadInput(
             f"frames {call.start}..{call.end - 1} do not fit: {len(order)} remembered up to {end}, window {policy.window}"
         )
@@ -117,10 +119,10 @@ def place(policy: CachePolicy, order: tuple[int, ...], end: int, call: Call) -> 
     return Place(new_order, end if rewrite else call.end, evicted, skip, call.frames)
 
 
-def frame_bias(place: Place, policy: CachePolicy, bias: float) -> list[float]:
-    """Additive score per remembered frame, by slot: ln(bias) for all but the oldest frame and the chunk in progress (6.3)."""
+def frame_bias(place: Place, policy: CachePolicy, bias: float, slots: Sequence[int]) -> list[float]:
+    """Additive score for the frames in these slots: ln(bias) for all but the oldest frame and the chunk in progress (6.3)."""
     damped = place.order[1 : max(1, len(place.order) - policy.chunk)]
-    return [float(torch.tensor(bias).log()) if slot in damped else 0.0 for slot in range(len(place.order))]
+    return [math.log(bias) if slot in damped else 0.0 for slot in slots]
 
 
 @dataclass(slots=True)

@@ -77,12 +77,16 @@ def _collect(
     flat = flat_table(layers)
     parts: dict[str, dict[Part, Tensor]] = {}
     unused: list[str] = []
+    comfy: set[str] = set()
     for key, tensor in tensors.items():
         read = spell(key, flat)
         if read is None or read.layer not in layers:
             unused.append(key)
-        elif not (drop_alpha and read.comfy and read.part == "alpha"):
+        else:
             parts.setdefault(read.layer, {})[read.part] = tensor
+            comfy |= {read.layer} if read.comfy else set()
+    for layer in comfy if drop_alpha else ():
+        parts[layer].pop("alpha", None)
     return parts, unused
 
 
@@ -112,13 +116,14 @@ def _some(items: Sequence[str]) -> str:
 def merge(net: nn.Module, loras: Sequence[tuple[Lora, float]]) -> None:
     """Add every (LoRA, scale) to the weights for good: summed in float32, cast once.
 
-    Raises BadInput if a layer is quantised already.
+    Raises BadInput if a layer is quantised already; nothing is changed then.
     """
-    for name in dict.fromkeys(name for lora, _ in loras for name in lora.deltas):
-        layer = net.get_submodule(name)
+    layers = {name: net.get_submodule(name) for lora, _ in loras for name in lora.deltas}
+    for name, layer in layers.items():
         if not isinstance(layer, nn.Linear):
             raise BadInput(f"{name} is quantised; a LoRA must be merged before that, or run beside it")
-        weight = layer.weight
+    for name in layers:
+        weight = net.get_parameter(f"{name}.weight")
         total = weight.float()
         for lora, scale in loras:
             if name in lora.deltas:

@@ -12,19 +12,14 @@ from scope.models.keys import DIFFUSERS_WAN
 Part = Literal["down", "up", "alpha"]
 
 HALVES: dict[str, Part] = {"lora_down": "down", "lora_A": "down", "lora_up": "up", "lora_B": "up"}
-ENDINGS: dict[str, Part] = {".alpha": "alpha"} | {
-    f".{name}{variant}{weight}": part
-    for name, part in HALVES.items()
-    for variant in ("", ".default")
-    for weight in (".weight", "")
-}
+VARIANTS = (".weight", "", ".default.weight", ".default")  # what may follow a half's name
 PREFIXES = ("base_model.model.", "diffusion_model.", "transformer.", "model.", "generator.")
 FLAT = re.compile(r"^lora_(unet|transformer)_+")  # kohya: dots of the layer name became underscores
 
 
 @dataclass(frozen=True, slots=True)
 class Spelling:
-    """The layer a key names, which part it holds, and whether it was written `diffusion_model. ... lora_A/B`."""
+    """The layer a key names, which part it holds, and whether that is a half written `diffusion_model. ... lora_A/B`."""
 
     layer: str
     part: Part
@@ -41,12 +36,17 @@ def flat_table(layers: Iterable[str]) -> dict[str, str]:
 
 def spell(key: str, flat: Mapping[str, str]) -> Spelling | None:
     """Read one key; None if it is no LoRA weight at all."""
-    for ending, part in ENDINGS.items():
-        if key.endswith(ending):
-            stem = key.removesuffix(ending)
-            comfy = stem.startswith("diffusion_model.") and ending.startswith((".lora_A", ".lora_B", ".alpha"))
-            return Spelling(_layer(stem, flat), part, comfy)
+    if key.endswith(".alpha"):
+        return _spelling(key.removesuffix(".alpha"), "alpha", "", flat)
+    for name, part in HALVES.items():
+        stem, found, variant = key.rpartition(f".{name}")
+        if found and variant in VARIANTS:
+            return _spelling(stem, part, name, flat)
     return None
+
+
+def _spelling(stem: str, part: Part, name: str, flat: Mapping[str, str]) -> Spelling:
+    return Spelling(_layer(stem, flat), part, stem.startswith("diffusion_model.") and name in ("lora_A", "lora_B"))
 
 
 def _layer(stem: str, flat: Mapping[str, str]) -> str:

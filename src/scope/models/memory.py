@@ -63,11 +63,18 @@ class Snapshot:
 
 @dataclass(slots=True)
 class Desk:
-    """Small tensors a pass reads, at fixed addresses: rewritten before each pass, so a captured graph can be replayed."""
+    """Small tensors a pass reads, at fixed addresses: rewritten when a chunk begins, so a captured graph can be replayed."""
 
+    place: tuple[int, tuple[int, ...], float]  # what the tensors were made for: first position, slots, bias
     turns: Tensor  # [T, P] complex64
     targets: Tensor  # [frames stored] int64
     mask: Tensor | None  # [1, 1, 1, S]
+
+    def take(self, other: Desk) -> None:
+        self.place = other.place
+        for mine, theirs in ((self.turns, other.turns), (self.targets, other.targets), (self.mask, other.mask)):
+            if mine is not None and theirs is not None:
+                mine.copy_(theirs)
 
 
 class Memory:
@@ -119,16 +126,16 @@ class Memory:
         spot = place(self.policy, self.order, self.end, call)
         if spot.evicted and self.policy.positions == "relative":
             self._shift(spot)
-        extra = 0
+        slots = sorted(spot.order)
         if self.bank:
             if call.kind in ("first", "recache"):
                 self.bank.fold(self.k, self.v, text)
-            extra = self.bank.visible(call)
-        desk = self._desk(spot, call)
+            slots += range(self.policy.window, self.policy.window + self.bank.visible(call))
+        desk = self._desk(spot, call, slots)
         if not self.policy.deferred or call.kind in ("clean", "recache"):
             self.order, self.end = spot.order, spot.end
         record = self.bank if self.bank and self.bank.due(call) else None
-        return Pass(self, spot, desk, extra, record)
+        return Pass(self, spot, desk, slots, record)
 
     def _shift(self, spot: Place) -> None:
         """Relative positions: what stays moves towards 0; leaving frames are blended into the sink first (models-stream.md 7)."""
@@ -156,23 +163,28 @@ class Memory:
         tokens = self.room.grid.frame_tokens
         return torch.unflatten(tensor[:, : tensor.shape[1] // tokens * tokens], 1, (-1, tokens))
 
-    def _desk(self, spot: Place, call: Call) -> Desk:
-        relative = self.policy.positions == "relative"
-        first = spot.first_position if relative else call.start
+    def _desk(self, spot: Place, call: Call, slots: list[int]) -> Desk:
+        first = spot.first_position if self.policy.positions == "relative" else call.start
+        at = (first, spot.order, call.bias)
+        key = (call.frames, len(slots), spot.skip, call.bias != 1.0)
+        old = self._desks.get(key)
+        if old is not None and old.place == at:
+            return old
         frames = torch.arange(first, first + call.frames, dtype=torch.float64, device=self.room.device)
         targets = torch.tensor(spot.targets, device=self.room.device)
-        fresh = Desk(self.room.grid.turns(frames), targets, self._mask(spot, call))
-        old = self._desks.setdefault((call.frames, len(spot.order), spot.skip, fresh.mask is not None), fresh)
-        for kept, new in ((old.turns, fresh.turns), (old.targets, fresh.targets), (old.mask, fresh.mask)):
-            if kept is not None and new is not None:
-                kept.copy_(new)
+        fresh = Desk(at, self.room.grid.turns(frames), targets, self._mask(spot, call, slots))
+        if old is None:
+            self._desks[key] = fresh
+            return fresh
+        old.take(fresh)
         return old
 
-    def _mask(self, spot: Place, call: Call) -> Tensor | None:
+    def _mask(self, spot: Place, call: Call, slots: list[int]) -> Tensor | None:
         if call.bias == 1.0:
             return None
-        tokens = len(spot.order) * self.room.grid.frame_tokens
-        by_frame = torch.tensor(frame_bias(spot, self.policy, call.bias), dtype=self.room.dtype, device=self.room.device)
+        tokens = len(slots) * self.room.grid.frame_tokens
+        added = frame_bias(spot, self.policy, call.bias, slots)
+        by_frame = torch.tensor(added, dtype=self.room.dtype, device=self.room.device)
         by_token = by_frame.repeat_interleave(self.room.grid.frame_tokens)
         return pad(by_token, (0, -tokens % self.policy.zero_keys_to)).view(1, 1, 1, -1)
 
@@ -180,14 +192,12 @@ class Memory:
 class Pass:
     """The view of one forward pass on a `Memory`."""
 
-    def __init__(self, memory: Memory, spot: Place, desk: Desk, extra: int, record: Bank | None) -> None:
+    def __init__(self, memory: Memory, spot: Place, desk: Desk, slots: list[int], record: Bank | None) -> None:
         self._memory, self._spot, self._desk, self._record = memory, spot, desk, record
-        filled, window = len(spot.order), memory.policy.window
-        slots = [*sorted(spot.order), *range(window, window + extra)]
         self._shown = len(slots)
         packed = slots == list(range(self._shown))
         self._gather = None if packed else torch.tensor(slots, device=memory.room.device)
-        self._full = filled == window
+        self._full = len(spot.order) == memory.policy.window
 
     def look(self, layer: int, q_BTND: Tensor, k_BTND: Tensor, v_BTND: Tensor) -> Seen:
         memory, turns = self._memory, self._desk.turns

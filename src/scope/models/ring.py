@@ -20,6 +20,8 @@ from scope.models.memory import Room, Seen, Snapshot
 from scope.models.rope import rotate
 from scope.models.turns import Turns
 
+PLACES = 512  # in the turn order; the original queues a stale sink slot again at every call, without end
+
 
 @dataclass(frozen=True, slots=True)
 class RingPolicy:
@@ -62,7 +64,7 @@ class Ring:
     def __init__(self, policy: RingPolicy, room: Room) -> None:
         self.policy, self.room = policy, room
         self.k, self.v = room.empty(policy.window), room.empty(policy.window)
-        self.turns = [Turns(room.batch, policy.sink, policy.turns, 8 * policy.window, room.device) for _ in range(room.layers)]
+        self.turns = [Turns(room.batch, policy.sink, policy.turns, PLACES, room.device) for _ in range(room.layers)]
         self.end = [0] * room.batch
         self.filled = [0] * room.batch
         self.countdown = policy.steps
@@ -102,7 +104,7 @@ class Ring:
         Raises BadInput for more rows than the ring has, or frames it cannot hold.
         """
         rows = len(call.starts)
-        if not 0 < rows <= self.room.batch or call.frames > self.policy.window - self.policy.sink:
+        if not 0 < rows <= self.room.batch or call.frames > self.policy.window:
             raise BadInput(
                 f"{rows} rows of {call.frames} frames on a ring of {self.room.batch} rows, window {self.policy.window}"
             )
@@ -111,7 +113,7 @@ class Ring:
         full = [self._is_full(row, ends[row], call) for row in range(rows)]
         moves = self._tick(rows, any(full)) if original else call.first
         for row in range(rows):
-            grown = ends[row] - self.end[row] if original or call.first else 0
+            grown = ends[row] - self.end[row] if original else call.frames * call.first
             self.filled[row] = self.policy.window if full[row] else self.filled[row] + grown
             self.end[row] = ends[row]
         return RingPass(self, call, tuple(full), moves)

@@ -1,0 +1,62 @@
+"""Weighted prompts and moves between them, as pure values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from scope.contract import Prompts
+
+Blend = tuple[tuple[str, float], ...]  # (text, share); the shares add up to 1
+
+
+class Transition(BaseModel):
+    """A move of the prompt to a target over a number of chunks (contract 4.1); 0 is a cut."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+    target_prompts: Prompts
+    num_steps: int = Field(4, ge=0, le=10_000)
+
+
+def blend(prompts: Prompts) -> Blend:
+    """Only the ratio of the weights matters; all-zero means equal."""
+    total = sum(item.weight for item in prompts)
+    return tuple((item.text, item.weight / total if total > 0 else 1 / len(prompts)) for item in prompts)
+
+
+@dataclass(slots=True)
+class PromptCourse:
+    """Which blend is shown, and where it is going.
+
+    A transition starts from what is shown. While it runs, repeated copies of its source or its target change nothing; any
+    other prompts end it and are shown at once. Prompts given after it are obeyed even when they are the old ones.
+    """
+
+    shown: Blend = ()
+    target: Blend = ()
+    steps_left: int = 0
+
+    def hear(self, prompts: Prompts) -> None:
+        """Prompts that were sent since the last chunk."""
+        given = blend(prompts)
+        if self.steps_left and given in (self.shown, self.target):
+            return
+        self.shown, self.steps_left = given, 0
+
+    def start(self, transition: Transition) -> None:
+        self.target, self.steps_left = blend(transition.target_prompts), transition.num_steps
+        if not self.steps_left:
+            self.shown = self.target
+
+    def step(self) -> None:
+        """One chunk further; the last step arrives."""
+        if self.steps_left:
+            self.steps_left -= 1
+            if not self.steps_left:
+                self.shown = self.target
+
+    def finish(self) -> None:
+        """A new shot ends a transition at its target."""
+        if self.steps_left:
+            self.shown, self.steps_left = self.target, 0

@@ -1,0 +1,70 @@
+"""Several pipelines in a row behave as one stream: preprocessors, the main one, postprocessors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from scope.contract import Mode, Params, Pipeline, Spec, Stream
+from scope.frame import Frame
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One loaded pipeline of a chain, under the name its node has."""
+
+    node_id: str
+    spec: Spec
+    pipeline: Pipeline
+
+
+def main_spec(specs: Sequence[Spec]) -> Spec:
+    """The pipeline a chain is about: the first that is neither pre- nor postprocessor, else the last."""
+    return next((spec for spec in specs if not spec.usage), specs[-1])
+
+
+def mode_for(specs: Sequence[Spec], wanted: Mode | None) -> Mode:
+    """The mode a chain runs in: what was asked for where the main pipeline can, else its default."""
+    main = main_spec(specs)
+    return wanted if wanted is not None and wanted in main.modes else main.default_mode
+
+
+@dataclass(slots=True)
+class _Stage:
+    node_id: str
+    stream: Stream
+    waiting: list[Frame] = field(default_factory=list)
+
+    def feed(self, params: Params, frames: Sequence[Frame]) -> list[Frame]:
+        """Run as often as what waits allows; what is left over waits for the next chunk."""
+        self.waiting.extend(frames)
+        made: list[Frame] = []
+        while len(self.waiting) >= max(1, count := self.stream.wants(params)):
+            taken, self.waiting = self.waiting[:count], self.waiting[count:]
+            made.extend(self.stream.step(params, taken))
+        return made
+
+
+class ChainStream:
+    """The running state of a chain. Not a `Stream` itself only in that it takes the parameters of every node."""
+
+    def __init__(self, links: Sequence[Link], mode: Mode) -> None:
+        self._stages = [_Stage(link.node_id, link.pipeline.open(mode)) for link in links]
+
+    def wants(self, params: Mapping[str, Params]) -> int:
+        """How many input frames the next step needs: the longest chunk of any stage before the first that dreams."""
+        wanted = [stage.stream.wants(params[stage.node_id]) for stage in self._stages]
+        return 0 if 0 in wanted else max(wanted)
+
+    def step(self, params: Mapping[str, Params], frames: Sequence[Frame]) -> Sequence[Frame]:
+        """One chunk through all stages. A stage that dreams ignores what comes before it."""
+        flow: Sequence[Frame] = frames
+        for stage in self._stages:
+            own = params[stage.node_id]
+            flow = stage.stream.step(own, ()) if stage.stream.wants(own) == 0 else stage.feed(own, flow)
+        return flow
+
+    def reset(self) -> None:
+        for stage in self._stages:
+            stage.waiting.clear()
+            stage.stream.reset()
