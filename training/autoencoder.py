@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from scope.models.checkpoint import write
+from scope.models.codec import CodecState
 from scope.models.tiny_vae import NANO_VAE, TinyVae
 from training.keep import Run, Slow, half, say
 from training.linear_start import begin_linear
@@ -66,7 +67,7 @@ def rebuilt(vae: TinyVae, x_BCTHW: Tensor, noise: float = 0.0) -> Tensor:
     return vae.decode(z + noise * torch.randn_like(z), begun(vae))
 
 
-def begun(vae: TinyVae):  # type: ignore[no-untyped-def]
+def begun(vae: TinyVae) -> CodecState:
     """A state in which the decoder does not drop a stream's first three frames."""
     state = vae.open()
     state.decoding = True
@@ -125,7 +126,7 @@ class Trainer:
         made = rebuilt(self.vae, x, noise=0.06 * (self.step % 3))
         loss = loss_of(made, x, self.step >= self.plan.sharp_from)
         self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         torch.nn.utils.clip_grad_norm_(self.vae.parameters(), 0.5)
         self.optimiser.step()
         self.slow.follow(self.vae, self.step)

@@ -23,7 +23,11 @@ def tunnel(dice: Dice) -> Painter:
         near = smooth(0.05, 0.65, r)
         tone = 0.10 + near * (0.34 + 0.26 * wall * smooth(0.06, 0.2, r) + 0.24 * ring * smooth(0.08, 0.3, r))
         core = torch.exp(-((r / 0.11) ** 2))
-        return Ink((tone + 0.75 * core).clamp(0, 1), smooth(-0.8, 0.8, wall * ring + 0.4 * ring), 0.75 * core + 0.12 * near * smooth(0.6, 1, ring))
+        return Ink(
+            (tone + 0.75 * core).clamp(0, 1),
+            smooth(-0.8, 0.8, wall * ring + 0.4 * ring),
+            0.75 * core + 0.12 * near * smooth(0.6, 1, ring),
+        )
 
     return paint
 
@@ -44,7 +48,9 @@ def kaleidoscope(dice: Dice) -> Painter:
         g = torch.sin(rings * r + 2.2 * f - c.time * 0.7)
         petal = torch.cos(a * folds * 0.5 * 3 + 2 * f)
         tone = 0.46 + 0.27 * g + 0.16 * petal * smooth(0.05, 0.3, r)
-        return Ink(tone.clamp(0, 1), smooth(-0.9, 0.9, f + 0.5 * petal), 0.3 * torch.exp(-((r / 0.12) ** 2)) + 0.14 * smooth(0.75, 1, g))
+        return Ink(
+            tone.clamp(0, 1), smooth(-0.9, 0.9, f + 0.5 * petal), 0.3 * torch.exp(-((r / 0.12) ** 2)) + 0.14 * smooth(0.75, 1, g)
+        )
 
     return paint
 
@@ -52,7 +58,12 @@ def kaleidoscope(dice: Dice) -> Painter:
 def particles(dice: Dice) -> Painter:
     """Lamps on slow orbits in the dark, some sharp, some out of focus."""
     count = 18
-    ax, ay, phase, pace = dice.many(count, -0.9, 0.9), dice.many(count, -0.48, 0.48), dice.many(count, 0, TAU), dice.many(count, 0.2, 0.6)
+    ax, ay, phase, pace = (
+        dice.many(count, -0.9, 0.9),
+        dice.many(count, -0.48, 0.48),
+        dice.many(count, 0, TAU),
+        dice.many(count, 0.2, 0.6),
+    )
     reach, size = dice.many(count, 0.05, 0.2), 0.018 + 0.075 * dice.many(count) ** 2
     noise = Noise(dice, 2.4)
 
@@ -153,11 +164,16 @@ def plasma(dice: Dice) -> Painter:
         t = c.time * 0.55
         x = c.x + 0.22 * torch.sin(c.y * float(f[0]) + t + float(p[0]))
         y = c.y + 0.22 * torch.sin(c.x * float(f[1]) - 0.8 * t + float(p[1]))
-        x, y = x + 0.14 * torch.sin(y * float(f[2]) * 1.4 + t * 0.7 + float(p[2])), y + 0.14 * torch.cos(x * float(f[3]) * 1.3 - t)
+        x, y = (
+            x + 0.14 * torch.sin(y * float(f[2]) * 1.4 + t * 0.7 + float(p[2])),
+            y + 0.14 * torch.cos(x * float(f[3]) * 1.3 - t),
+        )
         a, b = torch.sin(x * 6.4 + t + float(p[4])), torch.cos(y * 7.4 - 0.6 * t + float(p[5]))
         body = a + b + torch.sin((x + y) * 4.6 + 0.4 * t)
         rim = bump(body - 0.6, 0.35)
-        return Ink((0.44 + 0.20 * body + 0.10 * rim).clamp(0, 1), smooth(-1.0, 1.0, b - 0.5 * a), 0.22 * rim * smooth(0, 1.5, body))
+        return Ink(
+            (0.44 + 0.20 * body + 0.10 * rim).clamp(0, 1), smooth(-1.0, 1.0, b - 0.5 * a), 0.22 * rim * smooth(0, 1.5, body)
+        )
 
     return paint
 
@@ -205,7 +221,11 @@ def flower(dice: Dice) -> Painter:
             glow = glow * (1 - inside) + 0.14 * inside * smooth(0.75, 1.0, r / rim)
         heart = smooth(0.075, 0.055, r)
         seeds = specks_ring(r, angle)
-        return Ink((tone * (1 - heart) + (0.55 + 0.3 * seeds) * heart).clamp(0, 1), hue * (1 - heart) + heart, glow + 0.45 * heart * seeds)
+        return Ink(
+            (tone * (1 - heart) + (0.55 + 0.3 * seeds) * heart).clamp(0, 1),
+            hue * (1 - heart) + heart,
+            glow + 0.45 * heart * seeds,
+        )
 
     return paint
 

@@ -66,7 +66,7 @@ class Person:
         eyes = sum(bump(u - s * 0.38, 0.15) * bump(w + 0.15, 0.09) for s in (-1, 1))
         brows = sum(bump(u - s * 0.38, 0.2) * bump(w + 0.36, 0.05) for s in (-1, 1))
         mouth = bump(u, 0.28) * bump(w - 0.5 - 0.05 * torch.sin(c.time * 3), 0.07)
-        dark = (1 - 0.75 * eyes - 0.5 * brows).clamp(0.05, 1) * shade
+        dark = (shade * 0 + 1 - 0.75 * eyes - 0.5 * brows).clamp(0.05, 1) * shade
         red = self.skin.new_tensor([0.15, -0.12, -0.08])
         return self.skin * dark.unsqueeze(-1) + red * mouth.unsqueeze(-1)
 

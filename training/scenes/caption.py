@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from scope.models.nano_words import Slot, phrases, understood
 from training.scenes.clip import Shot
 from training.scenes.field import Dice
@@ -27,13 +25,13 @@ def caption(shot: Shot, seed: int) -> str:
     words = {slot: _word(slot, getattr(shot, slot), dice) for slot in SLOTS}
     if dice.chance(0.12):  # people often leave things out
         words["style" if dice.chance(0.5) else "time"] = ""
+    said: dict[str, str] = {str(slot): word for slot, word in words.items()}
     order = dice.pick(list(ORDERS)).split()
     scene_at = order.index("scene")
-    before = [words[slot] for slot in order[:scene_at] if words[slot]]
-    after = [words[slot] for slot in order[scene_at + 1 :] if words[slot]]
+    before, after = ([said[slot] for slot in part if said[slot]] for part in (order[:scene_at], order[scene_at + 1 :]))
     joint = dice.pick([", ", " ", ", ", " and "])
     text = " ".join([*before, words["scene"]]) + ((", " if joint == ", " else " ") + joint.join(after) if after else "")
-    return (dice.pick(list(OPENINGS)) + text)
+    return dice.pick(list(OPENINGS)) + text
 
 
 def _word(slot: Slot, name: str, dice: Dice) -> str:
@@ -53,4 +51,5 @@ def named(text: str) -> dict[str, str]:
 
 def shot_of(text: str, seed: int) -> Shot:
     """The shot a caption describes; unnamed slots stay open, an unnamed scene is plasma in blue."""
-    return replace(Shot("plasma", "blue", seed=seed), **named(text))
+    said = {"scene": "plasma", "palette": "blue"} | named(text)
+    return Shot(**said, seed=seed)

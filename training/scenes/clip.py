@@ -13,7 +13,7 @@ from torch import Tensor
 
 from training.scenes import abstract, land, sky
 from training.scenes.colour import at_time, coloured, finished, ramps, styled, styled_ink
-from training.scenes.field import Canvas, Dice, Ink, Noise, Painter, smooth, turned
+from training.scenes.field import Canvas, Dice, Ink, Noise, Painter, smooth, together, turned
 
 FPS = 16.0
 GROUP = 4  # frames painted at once: small enough to stay in the processor's cache
@@ -149,7 +149,7 @@ def _between(film: Film, after: Film, change: Change, numbers: Tensor, height: i
     seed = film.shot.seed + after.shot.seed
     veil = Noise(Dice(seed), 2.4)
     pictures = []
-    for number in numbers.split(1):
+    for number in (numbers[at : at + 1] for at in range(len(numbers))):
         share = float(((number - change.start + 1) / change.frames).clamp(0, 1))
         if share in (0.0, 1.0):
             only = after if share else film
@@ -158,7 +158,7 @@ def _between(film: Film, after: Film, change: Change, numbers: Tensor, height: i
         canvas, old, new = after.canvas(number, height, width), film.ink(number, height, width), after.ink(number, height, width)
         cloud = 0.5 + 0.2 * veil(canvas.flat_x * 0.2 + 0.3, canvas.flat_y * 0.2 + 0.3)
         mask = smooth(-0.35, 0.35, share * 1.7 - 0.35 - cloud)
-        blend = Ink(*(torch.lerp(*torch.broadcast_tensors(a, b, mask)) for a, b in _pairs(old, new)))
+        blend = Ink(*(torch.lerp(*together(a, b, mask)) for a, b in _pairs(old, new)))
         pictures.append(_lit(film, blend, share, after, number))
     return torch.cat(pictures)
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from training.scenes.field import Ink, smooth
+from training.scenes.field import Ink, smooth, together
 
 STEPS = 1024  # entries of a ramp
 
@@ -72,7 +72,7 @@ def ramps(palette: str) -> Ramps:
 
 def coloured(ink: Ink, palette: Ramps) -> Tensor:
     """[T,H,W,C] in 0..1 and a little above, where there is glow."""
-    tone, hue, glow = torch.broadcast_tensors(ink.tone, ink.hue, ink.glow)
+    tone, hue, glow = together(ink.tone, ink.hue, ink.glow)
     index = (tone.clamp(0, 1) * (STEPS - 1)).long()
     first, second = palette.first.to(tone.device)[index], palette.second.to(tone.device)[index]
     lit = glow.clamp_min(0).unsqueeze(-1) * palette.accent.to(tone.device)

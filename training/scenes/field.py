@@ -83,14 +83,20 @@ class Noise:
 
     def __call__(self, u: Tensor, v: Tensor) -> Tensor:
         """Sampled at [T,H,W] (or broadcastable) coordinates."""
-        u, v = torch.broadcast_tensors(u, v)
+        u, v = together(u, v)
         grid = torch.stack([u - u.floor(), v - v.floor()], -1).mul_(2).sub_(1)
         flat = grid.reshape(1, -1, grid.shape[-2], 2)
         tile = self.tile.to(grid.device)
         return F.grid_sample(tile, flat, mode="bilinear", align_corners=True).reshape(u.shape)
 
 
-def smooth(low: float, high: float, x: Tensor) -> Tensor:
+def together(*parts: Tensor) -> tuple[Tensor, ...]:
+    """All of one shape, without copying."""
+    shape = sum((torch.zeros_like(part, device="meta") for part in parts), torch.zeros((), device="meta")).shape
+    return tuple(part.expand(shape) for part in parts)
+
+
+def smooth(low: float | Tensor, high: float | Tensor, x: Tensor) -> Tensor:
     """0 below low, 1 above high, an S in between; high below low turns it round."""
     s = ((x - low) / (high - low)).clamp(0, 1)
     return s * s * (3 - 2 * s)

@@ -173,7 +173,9 @@ def underwater(dice: Dice) -> Painter:
             sway = 0.05 * up * torch.sin(c.time * 0.9 + up * 2.5 + k)
             thin = 0.022 * (1.15 - up).clamp(0, 1) * (1 + 0.35 * torch.sin(up * 16 + k))
             plants = torch.maximum(plants, smooth(0.008, -0.008, (c.x - float(weeds[k]) - sway).abs() - thin) * (up < 1).float())
-        rise = specks(c.x + 0.02 * torch.sin(c.y * 9 + c.time), c.y + c.time * 0.10, per_height=4.5, size=0.13, share=0.4, salt=salt)
+        rise = specks(
+            c.x + 0.02 * torch.sin(c.y * 9 + c.time), c.y + c.time * 0.10, per_height=4.5, size=0.13, share=0.4, salt=salt
+        )
         tone = tone * (1 - 0.75 * plants) + 0.25 * rise
         return Ink(tone.clamp(0, 1), 0.75 * floor + 0.5 * plants + 0.3 * rays, 0.22 * rays + 0.25 * surface + 0.3 * rise)
 
@@ -193,6 +195,8 @@ def fire(dice: Dice) -> Painter:
         heat = smooth(-0.25, 1.15, body)
         sparks = specks(c.x + 0.05 * sway, c.y + t * 0.35, per_height=7, size=0.10, share=0.30, salt=salt)
         core = smooth(0.55, 1.3, body)
-        return Ink((0.02 + 0.98 * heat).clamp(0, 1), smooth(0.2, 0.8, heat) * 0.8, 0.55 * core + 0.7 * sparks * smooth(0.5, -0.3, c.y))
+        return Ink(
+            (0.02 + 0.98 * heat).clamp(0, 1), smooth(0.2, 0.8, heat) * 0.8, 0.55 * core + 0.7 * sparks * smooth(0.5, -0.3, c.y)
+        )
 
     return paint

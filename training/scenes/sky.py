@@ -25,7 +25,11 @@ def aurora(dice: Dice) -> Painter:
         ridge = 0.30 + 0.10 * (curve(hill, c.x * 0.45 + 0.2) - 0.5) + 0.01 * noise(c.x, c.x * 0.3)
         land = smooth(ridge - 0.012, ridge + 0.012, c.y)
         sky = 0.10 + 0.10 * smooth(-0.5, 0.5, c.y) + 0.55 * glow.clamp(0, 1.4)
-        return Ink(sky * (1 - land) + 0.02 * land, smooth(0.1, -0.45, c.y), (0.25 * glow + 0.5 * stars(c, salt) * smooth(0.3, 0.0, c.y)) * (1 - land))
+        return Ink(
+            sky * (1 - land) + 0.02 * land,
+            smooth(0.1, -0.45, c.y),
+            (0.25 * glow + 0.5 * stars(c, salt) * smooth(0.3, 0.0, c.y)) * (1 - land),
+        )
 
     return paint
 

@@ -131,10 +131,13 @@ def unknown(prompt: str) -> list[str]:
     return [word for word in split(prompt) if word not in known and word not in SMALL]
 
 
-SMALL = frozenset(
-    "a an the of in on at with and or to by from over under into through very some is are it its this that "
-    "video scene picture image view like made style colours colors tones".split()
-)
+# fmt: off
+SMALL = frozenset({
+    "a", "an", "the", "of", "in", "on", "at", "with", "and", "or", "to", "by", "from", "over", "under", "into", "through",
+    "very", "some", "is", "are", "it", "its", "this", "that", "video", "scene", "picture", "image", "view", "like", "made",
+    "style", "colours", "colors", "tones",
+})
+# fmt: on
 _LONGEST = 4
 
 
