@@ -131,7 +131,7 @@ class Trainer:
         self.optimiser.step()
         self.slow.follow(self.vae, self.step)
         self.step += 1
-        return float(loss), psnr(made.detach(), x)
+        return float(loss.detach()), psnr(made.detach(), x)
 
     def save(self) -> None:
         state = {"step": self.step, "net": self.vae.state_dict(), "slow": self.slow.weights}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from pathlib import Path
@@ -11,7 +10,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-PID = Path("/tmp/nano-train.pid")
 EVERY_S = 120.0  # between two checkpoints
 
 
@@ -21,7 +19,6 @@ class Run:
     def __init__(self, folder: Path) -> None:
         self.path = folder / "state.pt"
         folder.mkdir(parents=True, exist_ok=True)
-        PID.write_text(str(os.getpid()))
         self._saved_at = time.monotonic()
 
     def load(self) -> dict[str, Any] | None:
