@@ -47,7 +47,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     root = golden_root(metafunc.config)
     without: str | None = marker.kwargs.get("without")
-    found = [p for p in find_cases(root) if p.stem.startswith(marker.args) and not (without and p.stem.endswith(without))]
+    found = [p for p in find_cases(root) if p.stem.startswith(marker.args) and not (without and without in p.stem)]
     labels = [str(p.relative_to(root).with_suffix("")) for p in found]
     metafunc.parametrize("case", list(zip(found, labels, strict=True)), ids=labels, indirect=True)
 

@@ -131,7 +131,7 @@ class _Worker:
         self.say({"op": "loaded"})
 
     def _link(self, stage: dict[str, Any]) -> Link:
-        spec = self._catalog.loadable(stage["pipeline_id"])
+        spec = self._catalog.find(stage["pipeline_id"])
         assert spec.load is not None
         self.say({"op": "loading", "stage": f"Loading {spec.name}..."})
         options = spec.options.model_validate(stage["options"])
