@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from scope.models.checkpoint import write
+from scope.models.checkpoint import read, write
 from scope.models.codec import CodecState
 from scope.models.tiny_vae import NANO_VAE, TinyVae
 from training.keep import Run, Slow, half, say
@@ -62,7 +62,7 @@ class Pool:
 
 
 def rebuilt(vae: TinyVae, x_BCTHW: Tensor, noise: float = 0.0) -> Tensor:
-    """Through both halves, [B,T,C,H,W]; all frames, as in the middle of a stream. Not clamped, so gradients never vanish."""
+    """Through both halves, [B,T,C,H,W]; all frames, as in the middle of a stream."""
     z = vae.encode(x_BCTHW)
     return vae.decode(z + noise * torch.randn_like(z), begun(vae))
 
@@ -96,13 +96,15 @@ def rate_at(plan: AutoencoderPlan, step: int) -> float:
 class Trainer:
     """Everything that changes during a run."""
 
-    def __init__(self, plan: AutoencoderPlan, out: Path, device: str) -> None:
+    def __init__(self, plan: AutoencoderPlan, out: Path, device: str, start: Path | None = None) -> None:
         self.plan, self.device, self.run = plan, device, Run(out)
         self.vae = TinyVae(NANO_VAE)
         saved = self.run.load()
         self.step: int = saved["step"] if saved else 0
         self.pool = Pool(plan, device, self.step)
-        if saved is None:
+        if saved is None and start:
+            self.vae.load_state_dict({name: tensor.float() for name, tensor in read(start).items()})
+        elif saved is None:
             torch.manual_seed(0)
             begin_linear(self.vae, torch.stack([pixels(clip) for clip in self.pool.clips.values()][:40]).cpu())
         else:
@@ -123,7 +125,7 @@ class Trainer:
         for group in self.optimiser.param_groups:
             group["lr"] = rate_at(self.plan, self.step)
         x = self.pool.batch(self.step)
-        made = rebuilt(self.vae, x, noise=0.06 * (self.step % 3))
+        made = rebuilt(self.vae, x, noise=0.01 * (self.step % 3))
         loss = loss_of(made, x, self.step >= self.plan.sharp_from)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
@@ -145,11 +147,12 @@ def main() -> None:
     parser.add_argument("--plan", default="cpu", choices=AUTOENCODER)
     parser.add_argument("--out", type=Path, default=Path("/tmp/nano/ae"))
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--start", type=Path, help="shipped weights to begin with, where there is no run to go on with")
     parser.add_argument("--until", type=int, default=10**9, help="stop after this step")
     wanted = parser.parse_args()
     torch.set_num_threads(1 if wanted.device == "cpu" else 8)
     plan = AUTOENCODER[wanted.plan]
-    trainer = Trainer(plan, wanted.out, wanted.device)
+    trainer = Trainer(plan, wanted.out, wanted.device, wanted.start)
     recent: list[tuple[float, float]] = []
     while trainer.step < min(plan.steps, wanted.until):
         recent.append(trainer.once())
