@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal, Protocol
+from typing import Annotated, Any, Literal, Protocol, runtime_checkable
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -107,8 +107,34 @@ class Stream(Protocol):
         """Forget the past: the next step starts a new shot."""
 
 
+@dataclass(frozen=True, slots=True)
+class News:
+    """What a stream says between two chunks: a message for every client, and sticky values it has itself brought about."""
+
+    message: Message
+    settled: Change = field(default_factory=dict)
+
+
+@runtime_checkable
+class Speaker(Protocol):
+    """A stream may have this as well: it is asked after every step and reset."""
+
+    def news(self) -> Sequence[News]: ...
+
+
+@runtime_checkable
+class Foresighted(Protocol):
+    """A stream may have this as well."""
+
+    def foresee(self, params: Any) -> None:
+        """What the next step will be given, told as soon as it is known, from another thread: time to prepare beside a chunk."""
+
+
 class Pipeline(Protocol):
-    """Weights and arithmetic, shared by any number of streams."""
+    """Weights and arithmetic, shared by any number of streams.
+
+    It may have a `notice: str`: what whoever loaded it should know, such as that it is not what was asked for.
+    """
 
     def open(self, mode: Mode) -> Stream: ...
 

@@ -77,7 +77,7 @@ def test_02_load_with_no_selector(server: LiveServer) -> None:
     ("pipeline_id", "params", "code", "word"),
     [
         ("no-such", {}, 404, "no-such"),
-        ("longlive", {}, 503, "LongLive"),
+        ("longlive", {"denoising_steps": [500, 750]}, 400, "lower than the one before"),
         ("test-pattern", {"width": 0}, 400, "width"),
         ("test-pattern", {"width": 100_000}, 400, "width"),
         ("test-pattern", {"width": "wide"}, 400, "width"),
@@ -105,7 +105,7 @@ def test_05_schemas(server: LiveServer) -> None:
         properties = entry["config_schema"]["properties"].values()
         assert all(value is not None for p in properties for value in p.get("ui", {}).values())
     assert "mode_defaults" not in pipelines["passthrough"]
-    assert not pipelines["longlive"]["available"] and pipelines["longlive"]["unavailable_reason"]
+    assert pipelines["longlive"]["available"] and "preview" in pipelines["longlive"]["preview"]
     assert pipelines["streamdiffusionv2"]["mode_defaults"]["video"]["noise_scale"] == 0.7
 
 

@@ -11,9 +11,14 @@ from torch import Tensor
 from scope.contract import PromptItem, Prompts
 from scope.pipelines.conditioning import Conditioning
 from scope.pipelines.prompt import Transition
+from scope.pipelines.words import Words
 
 A, B, C = (torch.nn.functional.one_hot(torch.tensor(i), 3).float().expand(1, 4, 3) * 5 for i in range(3))
 ROWS = {"a": A, "b": B, "c": C, "": torch.zeros(1, 4, 3)}
+
+
+def known() -> Words:
+    return Words(ROWS.__getitem__, beside=False)
 
 
 def items(*texts: str, weights: tuple[float, ...] = ()) -> Prompts:
@@ -25,7 +30,7 @@ def to(text: str, steps: int) -> Transition:
 
 
 def begun(text: str = "a") -> Conditioning:
-    found = Conditioning(ROWS.__getitem__)
+    found = Conditioning(known())
     found.hear(items(text))
     found.step()
     return found
@@ -101,7 +106,7 @@ def test_the_same_transition_said_again_is_the_same() -> None:
 def test_only_ratios_count() -> None:
     shown = []
     for weights in ((0.0, 0.0), (1.0, 1.0), (100.0, 100.0)):
-        found = Conditioning(ROWS.__getitem__)
+        found = Conditioning(known())
         found.hear(items("a", "b", weights=weights))
         found.step()
         shown.append(shares(found))
@@ -115,7 +120,7 @@ def test_repeated_prompts_cost_nothing_and_a_new_shot_arrives() -> None:
         asked.append(text)
         return ROWS[text]
 
-    found = Conditioning(embed)
+    found = Conditioning(Words(embed, beside=False))
     for _ in range(30):
         found.hear(items("a"))
         found.step()
@@ -128,7 +133,7 @@ def test_repeated_prompts_cost_nothing_and_a_new_shot_arrives() -> None:
 
 @pytest.mark.parametrize("method", ["linear", "slerp"])
 def test_two_prompts_by_either_method_keep_their_strength(method: str) -> None:
-    found = Conditioning(ROWS.__getitem__)
+    found = Conditioning(known())
     found.hear(items("a", "b"), "slerp" if method == "slerp" else "linear")
     found.step()
     assert found.current is not None and float(found.current.norm()) == pytest.approx(float(A.norm()), rel=1e-4)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from scope.contract import Mode
-from scope.errors import Unavailable
+from scope.errors import NotFound
 from scope.frame import Frame
-from scope.pipelines.diffusion import DiffusionStream, StreamRules, seeded
+from scope.pipelines.diffusion import DiffusionStream
 from scope.pipelines.family import WanOptions, WanParams
-from scope.pipelines.parts import load
+from scope.pipelines.loading import load
 from scope.pipelines.recipes import RECIPES
+from scope.pipelines.rules import StreamRules, seeded
 
 SIZE = {"height": 32, "width": 48}
 
@@ -71,6 +72,8 @@ def test_prompts_matter_from_the_next_chunk_on() -> None:
     one, two = stream("longlive"), stream("longlive")
     for running in (one, two):
         running.step(said(prompts="a cat"), ())
+    one.foresee(said(prompts="a dog"))
+    one.parts.words.wait(["a dog"])
     assert (pictures(one.step(said(prompts="a dog"), ())) != pictures(two.step(said(prompts="a cat"), ()))).any()
 
 
@@ -123,7 +126,14 @@ def test_a_long_run_neither_grows_nor_cuts() -> None:
     assert running.start == 1260 and len(set(sizes[10:])) == 1
 
 
-def test_without_weights_it_says_so() -> None:
-    with pytest.raises(Unavailable, match="weights='random'"):
-        load("longlive", WanOptions(), lambda text: None)
-    assert torch.get_num_threads() >= 1
+@pytest.mark.parametrize("weights", ["auto", "preview", "random"])
+def test_what_is_not_the_published_model_says_so(weights: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DAYDREAM_SCOPE_DIR", str(tmp_path))
+    found = load("longlive", WanOptions.model_validate({"weights": weights, **SIZE}), lambda text: None)
+    assert ("preview" if weights != "random" else "Random weights") in found.notice
+
+
+def test_published_weights_that_are_not_there_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DAYDREAM_SCOPE_DIR", str(tmp_path))
+    with pytest.raises(NotFound, match=r"longlive_base\.pt .* fetch .*lora\.pt .* fetch Wan2\.1_VAE\.pth"):
+        load("longlive", WanOptions.model_validate({"weights": "official", **SIZE}), lambda text: None)

@@ -10,7 +10,6 @@ import pytest
 
 from scope import catalog
 from scope.contract import Join
-from scope.errors import Unavailable
 from scope.runtime.house import House
 from scope.runtime.options import StageRequest
 from scope.settings import from_environment
@@ -55,6 +54,8 @@ def test_gray_may_stand_before_a_row(house: House) -> None:
     assert loaded(house)["pipeline_id"] == "streamdiffusionv2"
 
 
-def test_without_weights_it_is_refused_with_a_way_out(house: House) -> None:
-    with pytest.raises(Unavailable, match="weights='random'"):
-        house.load([StageRequest("longlive", "longlive", {})])
+def test_without_weights_it_is_a_preview_and_says_so(house: House) -> None:
+    house.load([StageRequest("longlive", "longlive", {"height": 32, "width": 48})])
+    assert "preview" in loaded(house)["notice"]
+    house.load([StageRequest("longlive", "longlive", dict(SMALL))])
+    assert "Random weights" in loaded(house)["notice"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -73,10 +74,16 @@ def test_every_size_in_range_is_usable(width: int, height: int) -> None:
     assert 0 <= width - options["width"] < 16 and 0 <= height - options["height"] < 16
 
 
-@pytest.mark.parametrize(("ids", "error"), [((), BadInput), (("nope",), NotFound), (("longlive",), Unavailable)])
+@pytest.mark.parametrize(("ids", "error"), [((), BadInput), (("nope",), NotFound)])
 def test_a_chain_that_cannot_be_is_refused_before_anything_is_loaded(ids: tuple[str, ...], error: type[Exception]) -> None:
     with pytest.raises(error):
         _plan(*ids)
+
+
+def test_what_is_not_to_be_had_here_says_why() -> None:
+    missing = catalog.Catalog({"gray": replace(gray.SPEC, unavailable="it needs a darker room")})
+    with pytest.raises(Unavailable, match="a darker room"):
+        plan(missing, [StageRequest("gray", "gray")])
 
 
 def test_an_id_of_64_megabytes_is_not_repeated() -> None:

@@ -7,94 +7,62 @@ Shape suffixes: B batch, F latent frames, C channels, T pixel frames, H W rows a
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from time import monotonic
 
 import torch
 from torch import Tensor
 
-from scope.contract import Mode
+from scope.contract import Mode, News
 from scope.frame import Frame
-from scope.models.blend import RIGHT as ARCS
-from scope.models.blend import Rules as BlendRules
 from scope.models.cache import Call, Kind, TextMemory
-from scope.models.codec import RIGHT, Codec, CodecState
-from scope.models.codec import Rules as CodecRules
+from scope.models.codec import CodecState
 from scope.models.flow import Schedule, clean, first_step, mix, renoise
 from scope.models.memory import Memory
 from scope.models.motion import motion, scope_noise_scale
-from scope.models.pictures import to_bytes, to_video
-from scope.models.wan import WanTransformer
-from scope.pipelines.conditioning import Conditioning
+from scope.models.pictures import to_i420, to_video
+from scope.models.vace import Control
+from scope.pipelines.conditioning import Conditioning, texts_of
 from scope.pipelines.family import WanParams
+from scope.pipelines.parts import Parts
 from scope.pipelines.recipes import Recipe
+from scope.pipelines.rules import Draw, Noises, StreamRules
+from scope.pipelines.steering import Steering
 
 TIME_FACTOR = 4  # pixel frames per latent frame; the first latent of a stream is one frame
 OUTPUT_HZ = 16.0  # what the models were trained at
 CONTEXT = 3  # latents that Krea reads again before each chunk
+ANCHOR = 2 * TIME_FACTOR + 1  # frames back to the one that becomes Krea's anchor
 SWAY = 0.1  # how far the noise controller moves the user's noise scale, either way
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """The trained parts, on their device, shared by every stream."""
-
-    net: WanTransformer
-    codec: Codec
-    embed: Callable[[str], Tensor]  # text -> [1, L, text_dim]
-    latent: tuple[int, int]  # rows, columns
-    pixels: tuple[int, int]  # rows, columns
-
-
-@dataclass(frozen=True, slots=True)
-class StreamRules:
-    """Where the originals' choices can be argued with (docs/decisions/006). The defaults are ours; `SCOPE` is what it does."""
-
-    noise: Literal["felt", "recorded"] = (
-        "felt"  # "felt": the user's scale, swayed by motion; "recorded": nine tenths the controller's own
-    )
-    later_steps: Literal["scaled", "kept"] = (
-        "scaled"  # video mode: later steps keep their share of the first; "kept": they may be noisier than it
-    )
-    codec: CodecRules = field(default=RIGHT)
-    prompts: BlendRules = field(default=ARCS)
-    bank: Literal["seeing", "blind"] = (
-        "seeing"  # MemFlow: frames are chosen by the new prompt; "blind": without one in the pass after a switch
-    )
-    advance: Literal["frames", "chunk"] = (
-        "frames"  # by what was made; "chunk": by one chunk, also after the longer first one (Reward-Forcing)
-    )
-
-
-Draw = Callable[[Sequence[int]], Tensor]  # the next noise of a chunk, of that shape
-Noises = Callable[[int], Draw]  # for the chunk that begins at a latent frame
-
-
-def seeded(seed: int) -> Noises:
-    """Noise from `seed` plus the chunk's first frame, drawn on the CPU in float32: it means the same everywhere."""
-
-    def chunk(start: int) -> Draw:
-        source = torch.Generator().manual_seed(seed + start)
-        return lambda shape: torch.randn(*shape, generator=source)
-
-    return chunk
 
 
 class DiffusionStream:
     """One video in progress. Everything that changes is here: memory, codec state, prompts, the latents of late."""
 
-    def __init__(self, recipe: Recipe, parts: Parts, mode: Mode, noises: Noises, rules: StreamRules | None = None) -> None:
-        self.recipe, self.parts, self.mode, self._noises = recipe, parts, mode, noises
+    def __init__(
+        self,
+        recipe: Recipe,
+        parts: Parts,
+        mode: Mode,
+        noises: Noises,
+        rules: StreamRules | None = None,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        self.recipe, self.parts, self.mode, self._noises, self._clock = recipe, parts, mode, noises, clock
         self.rules = rules or StreamRules()
-        self.conditioning = Conditioning(parts.embed, self.rules.prompts)
+        self.conditioning = Conditioning(parts.words, self.rules.prompts)
         self.memory = Memory(recipe.policy, parts.net.room(*parts.latent))
         self.state: CodecState = parts.codec.open(self.rules.codec)
+        self.steering = (
+            Steering(parts.vace, parts.codec, self.state, parts.pixels, parts.images, self.rules) if parts.vace else None
+        )
         self.schedule = Schedule(recipe.shift)
         self.text: TextMemory | None = None
         self._steps: tuple[int, ...] | None = None
         self._crossed = False  # a transition was running in the chunk before
         self._shown = 0
         self._last: Tensor | None = None  # last input frame the noise controller saw; a cut of ours is none of the input's
+        self._control: Control | None = None
+        self._news: list[News] = []
         self.cut()
 
     def cut(self, *, keep_bank: bool = False) -> None:
@@ -102,15 +70,25 @@ class DiffusionStream:
         self.memory.reset(keep_bank=keep_bank)
         self._stale = True  # nothing has looked through the memory since the prompt changed
         self.state.reset()
+        if self.steering:
+            self.steering.reset()
         self.start = 0  # latent frames so far
         self.past: Tensor | None = None  # latest clean latents
         self._first: Tensor | None = None
-        self._pixels: Tensor | None = None  # latest decoded frames, for Krea's anchor
+        self.pixels: Tensor | None = None  # latest decoded frames, a chunk at least [1, T, 3, H, W]
 
     def reset(self) -> None:
         self.conditioning.finish()
         self._last = None
         self.cut()
+
+    def foresee(self, params: WanParams) -> None:
+        """Texts that the next chunk will need are encoded beside this one."""
+        self.parts.words.ask(texts_of(params.prompts, params.transition))
+
+    def news(self) -> list[News]:
+        told, self._news = [*self._news, *self.conditioning.news()], []
+        return told
 
     def wants(self, params: WanParams) -> int:
         """A chunk of input video; one frame more at the start, which becomes a latent of its own."""
@@ -120,15 +98,19 @@ class DiffusionStream:
     def step(self, params: WanParams, frames: Sequence[Frame]) -> Sequence[Frame]:
         """One chunk. Same seed, same frames, whatever came before a reset."""
         crossed, changed = self._crossed or self.conditioning.crossing, self._listen(params)
+        self._take_input(params, frames)
         steps = params.denoising_step_list or (self.recipe.video_steps if self.mode == "video" else self.recipe.text_steps)
-        switched = changed and self.mode == "video" and not (crossed or self.conditioning.crossing)
+        sees = self.mode == "video" or bool(self.steering and self.steering.shown)
+        switched = changed and sees and not (crossed or self.conditioning.crossing)
         other_steps = self._steps is not None and steps != self._steps
-        if params.manage_cache and (switched or other_steps):
-            self.cut(keep_bank=not other_steps)
+        scaled = self._scale_loras(params) and self.rules.on_lora == "cuts"
+        if params.manage_cache and (switched or other_steps or scaled):
+            self.cut(keep_bank=not (other_steps or scaled))
         self._steps, self._crossed = steps, self.conditioning.crossing
         draw = self._noises(self.start)
         x, ts = self._begin(frames, params, steps, draw)
         self._prepare(changed=changed)
+        self._control = self._steer(params)
         final = self._denoise(x, ts, draw, params.kv_cache_attention_bias)
         if self.recipe.context == "clean":
             self._pass(final, 0.0, Call(self.start, final.shape[1], "clean"))
@@ -136,29 +118,56 @@ class DiffusionStream:
 
     def _listen(self, params: WanParams) -> bool:
         """Take in what was said about prompts; True if the embedding changed."""
-        said = params.model_fields_set
+        said, wish, method = params.model_fields_set, params.transition, params.prompt_interpolation_method
         fresh = self.conditioning.current is None
-        if fresh or ("prompts" in said and params.transition is None):
-            self.conditioning.hear(params.prompts, params.prompt_interpolation_method)
-        if fresh and params.transition is not None:
-            self._step_prompts()
-        if params.transition is not None:
-            self.conditioning.start(params.transition, params.prompt_interpolation_method)
-        return self._step_prompts() or fresh
-
-    def _step_prompts(self) -> bool:
-        changed = self.conditioning.step()
+        now_s = self._clock()
+        if fresh or ("prompts" in said and wish is None):
+            self.conditioning.hear(params.prompts, method, now_s)
+        if fresh:
+            self.conditioning.settle(wait=True)
+        if wish is not None:
+            self.conditioning.start(wish, method, params.prompts)
+        changed = self.conditioning.step(now_s) or fresh
         if changed:
-            assert self.conditioning.current is not None
-            self.text, self._stale = self.parts.net.read(self.conditioning.current), True
+            self._read()
         return changed
+
+    def _read(self) -> None:
+        """Another embedding is in use."""
+        assert self.conditioning.current is not None
+        self.text, self._stale = self.parts.net.read(self.conditioning.current), True
+        if self.steering:
+            self.steering.read(self.parts.net.embed_text(self.conditioning.current))
+
+    def _follows(self, params: WanParams) -> bool:
+        """Whether the input video steers the picture instead of being painted over."""
+        return bool(self.steering and params.vace_enabled and params.vace_use_input_video and self.mode == "video")
+
+    def _take_input(self, params: WanParams, frames: Sequence[Frame]) -> None:
+        if self.steering and self._follows(params):
+            self.steering.show([frame.rgb() for frame in frames])
+
+    def _steer(self, params: WanParams) -> Control | None:
+        if not self.steering or not params.vace_enabled:
+            return None
+        return self.steering.control(params, self.recipe.policy.chunk, first=self.start == 0)
+
+    def _scale_loras(self, params: WanParams) -> bool:
+        """Move the LoRAs that run beside the weights; complain about those that cannot move. True if one did."""
+        moved = False
+        for lora in params.lora_scales or ():
+            problem = self.parts.scale_lora(lora.path, lora.scale)
+            moved |= not problem
+            if problem:
+                self._news.append(News({"type": "warning", "code": "lora", "message": problem}))
+        return moved
 
     def _begin(
         self, frames: Sequence[Frame], params: WanParams, steps: tuple[int, ...], draw: Draw
     ) -> tuple[Tensor, list[float]]:
         """Noise or noisy video [1, F, 16, h, w], and the timesteps to run."""
         chunk = self.recipe.policy.chunk
-        if self.mode == "text":
+        if self.mode == "text" or self._follows(params):
             count = self.recipe.first_chunk or chunk if self.start == 0 else chunk
             return self._noise((1, count, 16, *self.parts.latent), draw), [float(step) for step in steps]
         wanted = TIME_FACTOR * chunk + (self.start == 0)
@@ -197,9 +206,9 @@ class DiffusionStream:
 
     def _context(self, past: Tensor) -> Tensor:
         """Krea's three: an anchor and the last two latents (models-stream.md 6.2)."""
-        assert self._first is not None and self._pixels is not None
+        assert self._first is not None and self.pixels is not None
         early = self.start < 2 * CONTEXT
-        anchor = self._first if early else self.parts.codec.encode(self._pixels[:, :1].transpose(1, 2))
+        anchor = self._first if early else self.parts.codec.encode(self.pixels[:, -ANCHOR : 1 - ANCHOR].transpose(1, 2))
         return torch.cat([anchor, past[:, 1 - CONTEXT :]], 1)
 
     def _denoise(self, x: Tensor, ts: list[float], draw: Draw, bias: float) -> Tensor:
@@ -218,7 +227,8 @@ class DiffusionStream:
         assert self.text is not None
         at = torch.full((1, x.shape[1]), t, device=self._device)
         blind = self._stale and self.rules.bank == "blind"
-        flow: Tensor = self.parts.net(x, at, self.text, self.memory.begin(call, None if blind else self.text))
+        view = self.memory.begin(call, None if blind else self.text)
+        flow: Tensor = self.parts.net(x, at, self.text, view, self._control if call.kind in ("first", "step") else None)
         self._stale = self._stale and call.kind == "recache"
         return flow
 
@@ -228,14 +238,14 @@ class DiffusionStream:
             self._first = final[:, :1]
         self.past = final if self.past is None else torch.cat([self.past, final], 1)[:, -self.recipe.policy.window :]
         self.start += self.recipe.policy.chunk if self.rules.advance == "chunk" else final.shape[1]
-        pixels = self.parts.codec.decode(final, self.state)
-        kept = pixels if self._pixels is None else torch.cat([self._pixels, pixels], 1)
-        self._pixels = kept[:, -(2 * TIME_FACTOR + 1) :]
-        return pixels
+        made = self.parts.codec.decode(final, self.state)
+        kept = made if self.pixels is None else torch.cat([self.pixels, made], 1)
+        self.pixels = kept[:, -max(ANCHOR, made.shape[1]) :]
+        return made
 
     def _show(self, pixels: Tensor) -> list[Frame]:
         begun, self._shown = self._shown, self._shown + pixels.shape[1]
-        return [Frame.from_rgb(picture, (begun + i) / OUTPUT_HZ) for i, picture in enumerate(to_bytes(pixels))]
+        return [Frame.from_i420(picture, (begun + i) / OUTPUT_HZ) for i, picture in enumerate(to_i420(pixels))]
 
     def _noise(self, shape: Sequence[int], draw: Draw) -> Tensor:
         return draw(shape).to(self._device, self._dtype)

@@ -6,16 +6,38 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from scope.contract import Mode, Params, Prompts, Size, Spec, choice, cue, knob, option
 from scope.pipelines.prompt import Transition
 
 FOUR_STEPS, TWO_STEPS = (1000, 750, 500, 250), (1000, 750)
-REASON = (
-    "its weights cannot be downloaded by this version yet; the load parameter weights='random' runs it untrained, "
-    "to measure speed. Try test-pattern or passthrough"
-)
+MERGE, BESIDE = "permanent_merge", "runtime_peft"  # what may become of a LoRA, in clients' words
+Images = Annotated[tuple[Annotated[str, Field(max_length=4096)], ...], Field(max_length=16)]
+
+
+def _falling(steps: tuple[int, ...]) -> tuple[int, ...]:
+    if not steps or any(b >= a for a, b in pairwise(steps)):
+        raise ValueError("give at least one step, each lower than the one before")
+    return steps
+
+
+Steps = Annotated[tuple[Annotated[int, Field(ge=1, le=1000)], ...], AfterValidator(_falling)]
+PREVIEW = "Without its published weights, or without a device that can hold them, it runs as a small preview."
+
+
+class LoraScale(BaseModel):
+    """A LoRA by the path it was loaded under, and its new strength."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, allow_inf_nan=False)
+    path: str = Field(max_length=4096)
+    scale: float = Field(1.0, ge=-10, le=10)
+
+
+class LoraItem(LoraScale):
+    """A LoRA to load (contract 6.2). A merge mode we do not know means the default one."""
+
+    merge_mode: str | None = None
 
 
 class WanParams(Params):
@@ -23,10 +45,8 @@ class WanParams(Params):
 
     prompts: Prompts = choice((), "What to see.", category="input", component="prompts")
     prompt_interpolation_method: Literal["linear", "slerp"] = choice("linear", "How several prompts are mixed.", order=2)
-    transition: Transition | None = cue(None, "Go to other prompts over a number of chunks.", component="transition")
-    denoising_step_list: tuple[Annotated[int, Field(ge=1, le=1000)], ...] | None = choice(
-        None, "Timesteps of the denoising, falling.", order=6, component="denoising_steps"
-    )
+    transition: Transition | None = cue(None, "Go to other prompts over chunks, seconds or beats.", component="transition")
+    denoising_step_list: Steps | None = choice(None, "Timesteps of the denoising, falling.", order=6, component="denoising_steps")
     noise_scale: float = knob(
         0.7, 0.0, 1.0, "How far the input video is pushed towards noise.", order=7, component="noise", modes=["video"]
     )
@@ -39,13 +59,16 @@ class WanParams(Params):
     )
     kv_cache_attention_bias: float = knob(0.3, 0.01, 1.0, "Attention to the past; 1 is all of it (Krea only).", order=8)
     manage_cache: bool = choice(True, "Let changes reset the past where that is wise.", order=5, component="cache")
-
-    @field_validator("denoising_step_list")
-    @classmethod
-    def _falling(cls, steps: tuple[int, ...] | None) -> tuple[int, ...] | None:
-        if steps is not None and (not steps or any(b >= a for a, b in pairwise(steps))):
-            raise ValueError("give at least one step, each lower than the one before")
-        return steps
+    lora_scales: tuple[LoraScale, ...] | None = cue(None, "New strengths of the LoRAs that run beside the weights.")
+    vace_enabled: bool = choice(True, "Let references and control video steer, where VACE is loaded.", component="vace")
+    vace_use_input_video: bool = choice(
+        True, "With VACE: the input video steers the picture instead of being painted over.", component="vace", modes=["video"]
+    )
+    vace_context_scale: float = knob(1.0, 0.0, 2.0, "Strength of visual control.", order=1, component="vace")
+    vace_ref_images: Images = choice((), "Images whose style or character is taken, until others are given.")
+    vace_mask_image: str | None = choice(None, "White: made new. Black: the control video stays.")
+    first_frame_image: str | None = cue(None, "The next chunk begins with this image.")
+    last_frame_image: str | None = cue(None, "The next chunk ends with this image.")
 
 
 class WanOptions(Size):
@@ -53,15 +76,22 @@ class WanOptions(Size):
 
     height: int = option(320, "Height of the picture.", ge=16, le=4096, ui={"order": 4, "component": "resolution"})
     width: int = option(576, "Width of the picture.", ge=16, le=4096, ui={"order": 4, "component": "resolution"})
-    vace_context_scale: float = option(1.0, "Strength of visual control.", ge=0.0, le=2.0, ui={"order": 1, "component": "vace"})
-    weights: Literal["auto", "random"] = option("auto", "Trained weights, or random ones to measure with.", ui={"order": 9})
+    vace_enabled: bool | None = option(None, "Load VACE, for visual control; left out: where its weights are.")
+    lora_merge_strategy: str = option(
+        MERGE, "LoRAs become part of the weights, or run beside them and can be turned.", ui={"order": 2, "component": "lora"}
+    )
+    loras: tuple[LoraItem, ...] = option((), "LoRAs to load.", max_length=32)
+    weights: Literal["auto", "official", "preview", "random"] = option(
+        "auto",
+        "Published weights, a small preview, or random ones to measure with; auto: published where they are and fit.",
+        ui={"order": 9},
+    )
     random_size: Literal["small", "full"] = option("small", "Size of a network with random weights.", ui={"order": 10})
+    text_encoder: Literal["auto", "gpu", "cpu"] = option("auto", "Where prompts are encoded.", ui={"order": 11})
     vae_type: Literal["wan", "lightvae", "tae", "lighttae"] = option("wan", "Which decoder.", ui={"order": 3, "label": "VAE"})
     base_seed: int = option(42, "Same seed, same video.", ge=0, ui={"order": 5, "label": "Seed"})
-    denoising_steps: tuple[int, ...] = option(
-        FOUR_STEPS, "Timesteps of the denoising.", ui={"order": 6, "component": "denoising_steps"}
-    )
-    quantization: Literal["fp8_e4m3fn"] | None = option(
+    denoising_steps: Steps = option(FOUR_STEPS, "Timesteps of the denoising.", ui={"order": 6, "component": "denoising_steps"})
+    quantization: Literal["fp8_e4m3fn", "int8"] | None = option(
         None, "Smaller and faster weights.", ui={"order": 8, "component": "quantization"}
     )
 
@@ -80,6 +110,7 @@ FAMILY: Mapping[str, Any] = {
     "supports_quantization": True,
     "inputs": ["video", "vace_input_frames", "vace_input_masks"],
     "default_temporal_interpolation_method": "slerp",
+    "preview": PREVIEW,
 }
 VIDEO: Mapping[str, Any] = {
     "height": 512,
@@ -107,11 +138,10 @@ def _row(
         description=description,
         params=WanParams,
         options=options,
-        load=f"scope.pipelines.parts:{id.replace('-', '_')}",
+        load=f"scope.pipelines.loading:{id.replace('-', '_')}",
         modes=modes or {"text": {}, "video": VIDEO},
         default_mode=default_mode,
         supports_prompts=True,
-        unavailable=REASON,
         estimated_vram_gb=vram_gb,
         requires_models=True,
         min_dimension=16,

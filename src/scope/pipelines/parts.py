@@ -1,71 +1,82 @@
-"""Building a pipeline of the family in the worker: networks, decoder, text, from weights or without."""
+"""The trained parts of a loaded row, shared by every stream of it; and parts that nobody has trained."""
 
 from __future__ import annotations
 
-import os
 import zlib
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import lru_cache, partial
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
-from scope.contract import Mode
-from scope.errors import Unavailable
+from scope.errors import NotFound
 from scope.models.codec import Codec
+from scope.models.lora import Adapters
 from scope.models.tiny_vae import TINY_VAE, Stage, TinyVae, TinyVaeConfig
+from scope.models.vace import VaceBranch
 from scope.models.wan import WanConfig, WanTransformer
-from scope.pipelines.diffusion import DiffusionStream, Parts, seeded
-from scope.pipelines.family import WanOptions
-from scope.pipelines.recipes import RECIPES, Recipe
+from scope.pipelines.family import MERGE, WanOptions
+from scope.pipelines.recipes import Recipe
+from scope.pipelines.steering import Open
+from scope.pipelines.words import Words
 
 SPATIAL = 8  # pixels per latent row or column
 SMALL = WanConfig(dim=128, ffn_dim=256, heads=4, layers=2, text_dim=64, text_len=32)
 SMALL_VAE = TinyVaeConfig((Stage(2, 2, 8, 8), Stage(2, 2, 8, 8), Stage(2, 1, 8, 16)), deep_encoder=8, deep_decoder=16, blocks=1)
-FEW_CORES = 4
+
+
+def no_images(name: str) -> Tensor:
+    raise NotFound(f"no image {name!r}")
 
 
 @dataclass(frozen=True, slots=True)
-class Diffusion:
-    """A loaded row: any number of streams share its weights."""
+class Parts:
+    """On their device, ready to run. Only the strength of a LoRA may change."""
 
-    recipe: Recipe
-    parts: Parts
-    seed: int
+    net: WanTransformer
+    codec: Codec
+    words: Words
+    latent: tuple[int, int]  # rows, columns
+    pixels: tuple[int, int]  # rows, columns
+    vace: VaceBranch | None = None
+    images: Open = no_images
+    adapters: Adapters | None = None  # LoRAs that run beside the weights, by the path they were asked for under
+    loras: Mapping[str, str] = field(default_factory=dict)  # every loaded LoRA: path -> what became of it
 
-    def open(self, mode: Mode) -> DiffusionStream:
-        return DiffusionStream(self.recipe, self.parts, mode, seeded(self.seed))
+    def scale_lora(self, path: str, scale: float) -> str:
+        """Turn a LoRA; gives the sentence that says why it cannot be turned, or nothing."""
+        if path not in self.loras:
+            return f"No LoRA {path[:200]!r} is loaded here."
+        if self.loras[path] == MERGE or self.adapters is None:
+            return f"{path[:200]} is part of the weights; load it with merge_mode 'runtime_peft' to turn it while it runs."
+        self.adapters.set_scale(path, scale)
+        return ""
 
 
-def load(name: str, options: WanOptions, progress: Callable[[str], None]) -> Diffusion:
-    """The row called `name`. Raises Unavailable when its weights are not to be had."""
-    if options.weights != "random":
-        raise Unavailable(f"the weights of {name} are not here; load it with weights='random' to measure speed without them")
-    if not torch.cuda.is_available() and (os.cpu_count() or 1) <= FEW_CORES:
-        torch.set_num_threads(1)
-    progress("Making random weights...")
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    recipe = RECIPES[name]
-    return Diffusion(recipe, random_parts(recipe, options, device), options.base_seed)
+def latent_size(options: WanOptions) -> tuple[int, int]:
+    return options.height // SPATIAL, options.width // SPATIAL
 
 
-def random_parts(recipe: Recipe, options: WanOptions, device: torch.device) -> Parts:
-    """Untrained networks of the row's shape, or small ones; bfloat16 on a GPU."""
-    full = options.random_size == "full"
+def work_dtype(device: torch.device) -> torch.dtype:
+    return torch.bfloat16 if device.type == "cuda" else torch.float32
+
+
+def untrained(recipe: Recipe, options: WanOptions, device: torch.device, *, images: Open = no_images) -> Parts:
+    """Random networks of the row's shape, or small ones; bfloat16 on a GPU."""
+    full = options.random_size == "full" and options.weights == "random"
     config, vae_config = (recipe.base, TINY_VAE) if full else (SMALL, SMALL_VAE)
-    dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
+    dtype = work_dtype(device)
     with torch.device(device):
         net, codec = WanTransformer(config), TinyVae(vae_config)
+        vace = VaceBranch(config, max(1, config.layers // 2)) if options.vace_enabled else None
     draw = torch.Generator(device).manual_seed(options.base_seed)
-    _fill(net, draw)
-    _fill(codec, draw)
-    net.to(dtype).eval().requires_grad_(False)
-    codec.to(dtype).eval().requires_grad_(False)
-    latent = (options.height // SPATIAL, options.width // SPATIAL)
-    embed = lru_cache(maxsize=64)(partial(_hashed_text, config=config, device=device, dtype=dtype))
+    for part in (net, codec, *((vace,) if vace else ())):
+        _fill(part, draw)
+        part.to(dtype).eval().requires_grad_(False)
+    words = Words(partial(_hashed_text, config=config, device=device, dtype=dtype))
     ready: Codec = codec
-    return Parts(net, ready, embed, latent, (options.height, options.width))
+    return Parts(net, ready, words, latent_size(options), (options.height, options.width), vace, images)
 
 
 @torch.no_grad()
@@ -82,8 +93,3 @@ def _hashed_text(text: str, config: WanConfig, device: torch.device, dtype: torc
     embedding = torch.zeros(1, config.text_len, config.text_dim)
     embedding[0, : len(rows)] = torch.stack(rows)
     return embedding.to(device, dtype)
-
-
-longlive, streamdiffusionv2, krea_realtime_video, reward_forcing, memflow = (
-    partial(load, name) for name in ("longlive", "streamdiffusionv2", "krea-realtime-video", "reward-forcing", "memflow")
-)

@@ -35,7 +35,7 @@ class PatternParams(Params):
     """What can be turned while it runs."""
 
     prompts: Prompts = choice((), "Written on the picture.", category="input", component="prompts")
-    transition: Transition | None = cue(None, "Go to other prompts over a number of frames.", component="transition")
+    transition: Transition | None = cue(None, "Go to other prompts over frames, seconds or beats.", component="transition")
     speed: float = knob(0.2, -2.0, 2.0, "Bars pass this many times a second; negative runs backwards.", order=1, label="Speed")
     level: float = knob(0.0, 0.0, 1.0, "A gauge at the bottom, also readable by machines.", order=2, label="Level")
     bars: int = knob(8, 1, 32, "How many bars are on the picture at once.", order=3, label="Bars")
@@ -72,17 +72,19 @@ class PatternStream:
         return [frame]
 
     def _follow_prompts(self, params: PatternParams) -> None:
-        self._prompts.step()
-        with_transition = params.transition is not None and self._prompts.shown
+        now_s, course = self._number / RATE_HZ, self._prompts
+        course.tick(now_s)
+        with_transition = params.transition is not None and course.shown
         if "prompts" in params.model_fields_set and not with_transition:
-            self._prompts.hear(params.prompts)
+            course.hear(params.prompts, now_s)
         if params.transition is not None:
-            self._prompts.start(params.transition)
+            course.start(params.transition, params.prompts)
+        course.step()
 
     def _caption(self) -> str:
         course = self._prompts
         shown = _words(course.shown)
-        return f"{shown} > {_words(course.target)} ({course.steps_left})" if course.steps_left else shown
+        return f"{shown} > {_words(course.target)} ({course.share:.0%})" if course.moving else shown
 
     def _draw_bars(self, y: Bytes, u: Bytes, v: Bytes, bars: int) -> None:
         columns = (np.arange(self._width) / self._width + self._phase) * bars

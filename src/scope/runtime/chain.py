@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from scope.contract import Mode, Params, Pipeline, Spec, Stream
+from scope.contract import Foresighted, Mode, News, Params, Pipeline, Speaker, Spec, Stream
 from scope.frame import Frame
 
 
@@ -63,6 +63,17 @@ class ChainStream:
             own = params[stage.node_id]
             flow = stage.stream.step(own, ()) if stage.stream.wants(own) == 0 else stage.feed(own, flow)
         return flow
+
+    def foresee(self, params: Mapping[str, Params]) -> None:
+        """May be called from another thread while a step runs."""
+        for stage in self._stages:
+            if isinstance(stage.stream, Foresighted):
+                stage.stream.foresee(params[stage.node_id])
+
+    def news(self) -> list[tuple[str, News]]:
+        """What the stages have to say, with the node each one has."""
+        speakers = [(stage.node_id, stage.stream) for stage in self._stages if isinstance(stage.stream, Speaker)]
+        return [(node_id, news) for node_id, stream in speakers for news in stream.news()]
 
     def reset(self) -> None:
         for stage in self._stages:

@@ -136,25 +136,31 @@ class House:
             case "loading":
                 self._status.stage = message["stage"]
             case "loaded":
-                self._status.done()
+                self._status.done(message.get("notice"))
                 if len(self.audience.guests):
                     self._open_run()
-            case "applied":
-                self._confirm(message)
-                self.audience.answer(message["tickets"], message["frame"])
-            case "dropped":
-                self._confirm(message)
-                self.audience.regret(message["tickets"])
+            case "applied" | "dropped":
+                self._hear_of_changes(message["tickets"], message.get("frame"))
+            case "news":
+                self._live.settle(message["node"], message["settled"], message["instead_of"])
+                self.audience.guests.tell({**message["message"], "node_id": message["node"]})
             case "beat" | "opened":
                 return self._hear_it_live(message)
             case "starved":
                 return partial(self.audience.starve, self._status.main.name, *self._status.size)
             case "stumbled":
-                text = f"A chunk failed and was dropped: {message['text']}"
-                return lambda: self.audience.warn(text, "chunk_failed")
+                return partial(self.audience.warn, f"A chunk failed and was dropped: {message['text']}", "chunk_failed")
             case "load_failed" | "failed":
                 return self._fail(message["text"])
         return None
+
+    def _hear_of_changes(self, tickets: list[Message], frame: int | None) -> None:
+        """They took effect with a frame, or were given up."""
+        self._live.confirm(tickets)
+        if frame is None:
+            self.audience.regret(tickets)
+        else:
+            self.audience.answer(tickets, frame)
 
     def _hear_it_live(self, message: Message) -> Callable[[], None] | None:
         """What no frame may say for long: it answers again, or it is back while the picture is paused."""
@@ -168,10 +174,6 @@ class House:
         self._status.fail(text)
         self._loader.submit(self._end, self._retired())
         return lambda: self.audience.dismiss(text)
-
-    def _confirm(self, message: Message) -> None:
-        for ticket in message["tickets"]:
-            self._live.confirmed(ticket["session"], ticket["seq"], ticket["keys"])
 
     def on_silent(self, worker: Worker) -> None:
         if worker is self._worker:

@@ -46,6 +46,16 @@ class LiveValues:
             self._forget(next(iter(self._unconfirmed)))
         return _turn(checked.accepted, receipt)
 
+    def settle(self, node: str, settled: Change, instead_of: Change) -> None:
+        """The stream itself brought about other values than it was told; what has been sent since stays."""
+        values = self.values.setdefault(node, {})
+        values.update({key: value for key, value in settled.items() if values.get(key) == instead_of.get(key)})
+
+    def confirm(self, tickets: list[Message]) -> None:
+        """Changes took effect, or were given up."""
+        for ticket in tickets:
+            self.confirmed(ticket["session"], ticket["seq"], ticket["keys"])
+
     def confirmed(self, session: str, seq: int, keys: list[str]) -> None:
         """A change took effect; a message whose keys arrive in two lanes waits for both."""
         waiting = self._unconfirmed.get((session, seq))

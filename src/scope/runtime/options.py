@@ -13,7 +13,7 @@ from scope.contract import Change, Options, Spec
 from scope.errors import BadInput
 from scope.runtime.door import explain
 
-ALIASES = {"seed": "base_seed", "denoising_step_list": "denoising_steps"}
+ALIASES = {"seed": "base_seed", "denoising_step_list": "denoising_steps", "lora_merge_mode": "lora_merge_strategy"}
 MOST_STAGES = 8
 
 
@@ -51,8 +51,7 @@ def plan(catalog: Catalog, wanted: Sequence[StageRequest]) -> tuple[StagePlan, .
 
 
 def _plan_stage(catalog: Catalog, stage: StageRequest) -> StagePlan:
-    untrained = stage.load_params.get("weights") == "random"
-    spec = catalog.find(stage.pipeline_id) if untrained else catalog.loadable(stage.pipeline_id)
+    spec = catalog.loadable(stage.pipeline_id)
     return StagePlan(stage.node_id, spec, resolve(spec, stage.load_params))
 
 

@@ -95,6 +95,14 @@ class Mailbox:
                 self._fresh[node] |= taken.params[node].model_fields_set
             self._tickets[:0] = taken.tickets
 
+    def settle(self, node: str, values: Change) -> tuple[Change, Change]:
+        """The stream brought these values about. Those nobody has sent anew meanwhile become the sticky ones: (new, old)."""
+        with self._lock:
+            new = {name: value for name, value in values.items() if name not in self._fresh[node]}
+            old = {name: self._values[node].get(name) for name in new}
+            self._values[node] |= new
+        return new, old
+
     def refresh(self) -> None:
         """A new stream begins: to it, every value is fresh."""
         with self._lock:

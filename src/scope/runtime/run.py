@@ -76,6 +76,8 @@ class Run:
         self._fast.put(accepted, _ticket(receipt, fast))
         if fast:
             self._clock.turned()
+        if slow and (stream := self._stream) is not None:
+            stream.foresee(self._slow.peek())
         if at_once:
             with self._wake:
                 self._paused = bool(accepted[SESSION]["paused"])
@@ -173,6 +175,9 @@ class Run:
         self.chunk_s = monotonic() - begun_s
         self._failures.succeeded()
         self._clock.put(made, taken.tickets, self.chunk_s)
+        for node, news in self._ready().news():
+            settled, instead_of = self._slow.settle(node, news.settled)
+            self._say({"op": "news", "node": node, "message": news.message, "settled": settled, "instead_of": instead_of})
 
     def _switch_mode(self, mode: Mode | None, taken: Taken) -> None:
         """Another mode is another stream; the change that asked for it is read again by its first chunk."""

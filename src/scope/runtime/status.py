@@ -22,16 +22,17 @@ class Status:
     error: str | None = None
     stage: str | None = None
     restarting: bool = False
+    notice: str | None = None  # what whoever loads this should know: it may not be what was asked for
 
     def begin(self, chain: Sequence[StagePlan]) -> None:
-        self.state, self.chain, self.error = "loading", chain, None
+        self.state, self.chain, self.error, self.notice = "loading", chain, None, None
         self.stage, self.restarting = "Starting the worker...", False
 
     def restart(self) -> None:
         self.state, self.stage, self.restarting = "loading", "Restarting after a failure...", True
 
-    def done(self) -> None:
-        self.state, self.stage, self.restarting = "loaded", None, False
+    def done(self, notice: str | None = None) -> None:
+        self.state, self.stage, self.restarting, self.notice = "loaded", None, False, notice
 
     def fail(self, text: str) -> None:
         self.state, self.error, self.stage, self.restarting = "error", text, None, False
@@ -42,7 +43,8 @@ class Status:
             self.fail(text)
 
     def clear(self) -> None:
-        self.state, self.chain, self.error, self.stage, self.restarting = "not_loaded", (), None, None, False
+        self.state, self.chain, self.error, self.stage = "not_loaded", (), None, None
+        self.restarting, self.notice = False, None
 
     @property
     def joinable(self) -> bool:
@@ -68,6 +70,7 @@ class Status:
             "loaded_lora_adapters": None,
             "error": self.error,
             "loading_stage": self.stage,
+            "notice": self.notice,
             "produces_video": True,
             "produces_audio": False,
             "chain": [stage.as_json() for stage in self.chain],

@@ -1,7 +1,7 @@
 """The worker: one loaded chain, the weights and the chunk loop, at the other end of a pipe.
 
 Hears: load, open, turn, frame, close, stop. Says: loading, loaded, load_failed, opened, frame, applied, starved, stumbled,
-failed, dropped, beat, log. It ends when told to stop, or when the server is gone.
+failed, dropped, news, beat, log. It ends when told to stop, or when the server is gone.
 """
 
 from __future__ import annotations
@@ -124,14 +124,15 @@ class _Worker:
     def _load(self, stages: list[dict[str, Any]]) -> None:
         try:
             self._links = [self._link(stage) for stage in stages]
+            notices = [text for link in self._links if (text := getattr(link.pipeline, "notice", ""))]
         except Exception as error:
             log.exception("load failed")
             self.say({"op": "load_failed", "text": sentence(error)})
             return
-        self.say({"op": "loaded"})
+        self.say({"op": "loaded", "notice": " ".join(notices) or None})
 
     def _link(self, stage: dict[str, Any]) -> Link:
-        spec = self._catalog.find(stage["pipeline_id"])
+        spec = self._catalog.loadable(stage["pipeline_id"])
         assert spec.load is not None
         self.say({"op": "loading", "stage": f"Loading {spec.name}..."})
         options = spec.options.model_validate(stage["options"])

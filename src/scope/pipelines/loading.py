@@ -1,0 +1,116 @@
+"""Loading a row of the family in the worker: which weights, whether they fit, and one part after the other."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from scope.contract import Mode
+from scope.errors import NotFound, Unavailable
+from scope.pipelines import official
+from scope.pipelines.diffusion import DiffusionStream
+from scope.pipelines.family import FOUR_STEPS, WanOptions
+from scope.pipelines.images import Images
+from scope.pipelines.memory_plan import check, free_bytes
+from scope.pipelines.parts import Parts, untrained
+from scope.pipelines.recipes import RECIPES, Recipe
+from scope.pipelines.rules import seeded
+from scope.settings import Settings, from_environment
+
+FEW_CORES = 4
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Diffusion:
+    """A loaded row: any number of streams share its weights."""
+
+    recipe: Recipe
+    parts: Parts
+    seed: int
+    notice: str = ""
+
+    def open(self, mode: Mode) -> DiffusionStream:
+        return DiffusionStream(self.recipe, self.parts, mode, seeded(self.seed))
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is to be loaded, where to, and where from."""
+
+    recipe: Recipe
+    options: WanOptions
+    device: torch.device
+    home: Settings
+    progress: Progress
+
+    @property
+    def vace(self) -> bool:
+        """Whether to load VACE: as asked, or where its weights are."""
+        asked = self.options.vace_enabled
+        return official.has(self.recipe.vace, self.home.models_dir) if asked is None else asked
+
+
+def load(name: str, options: WanOptions, progress: Progress) -> Diffusion:
+    """The row called `name`. Raises NotFound or Unavailable when it was to be the published weights and cannot be."""
+    if not torch.cuda.is_available() and (os.cpu_count() or 1) <= FEW_CORES:
+        torch.set_num_threads(1)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    recipe = RECIPES[name]
+    if options.denoising_steps != FOUR_STEPS:  # the default of the schema stands for "as the mode has it"
+        recipe = replace(recipe, text_steps=options.denoising_steps, video_steps=options.denoising_steps)
+    return SOURCES[options.weights](Order(recipe, options, device, from_environment(), progress))
+
+
+def _official(order: Order) -> Diffusion:
+    order.progress("Checking weights and memory...")
+    official.require(order.recipe, order.options, order.home.models_dir, vace=order.vace)
+    check(order.recipe, order.options, free_bytes(order.device), vace=order.vace, width=2 if order.device.type == "cuda" else 4)
+    parts = official.parts(order.recipe, order.options, order.device, order.home, order.progress, vace=order.vace)
+    return Diffusion(order.recipe, parts, order.options.base_seed)
+
+
+def _auto(order: Order) -> Diffusion:
+    """The published weights where they are and fit; else a preview that says why."""
+    try:
+        if order.device.type != "cuda":
+            raise Unavailable("there is no CUDA device here, and the full model would take minutes for a second of video")
+        return _official(order)
+    except (NotFound, Unavailable) as error:
+        return _preview(order, f"This is a small untrained preview, not the model you asked for: {error}.")
+
+
+def _preview(order: Order, notice: str = "This is a small untrained preview, as you asked for.") -> Diffusion:
+    order.progress("Making a small preview...")
+    return Diffusion(
+        order.recipe,
+        untrained(order.recipe, order.options, order.device, images=_images(order.home)),
+        order.options.base_seed,
+        notice,
+    )
+
+
+def _random(order: Order) -> Diffusion:
+    order.progress("Making random weights...")
+    parts = untrained(order.recipe, order.options, order.device, images=_images(order.home))
+    return Diffusion(order.recipe, parts, order.options.base_seed, "Random weights: good for measuring, not for looking at.")
+
+
+def _images(home: Settings) -> Images:
+    return Images(Path(home.assets_dir))
+
+
+SOURCES: dict[str, Callable[[Order], Diffusion]] = {
+    "auto": _auto,
+    "official": _official,
+    "preview": _preview,
+    "random": _random,
+}
+longlive, streamdiffusionv2, krea_realtime_video, reward_forcing, memflow = (
+    partial(load, name) for name in ("longlive", "streamdiffusionv2", "krea-realtime-video", "reward-forcing", "memflow")
+)
