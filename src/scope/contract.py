@@ -133,7 +133,8 @@ class Foresighted(Protocol):
 class Pipeline(Protocol):
     """Weights and arithmetic, shared by any number of streams.
 
-    It may have a `notice: str`: what whoever loaded it should know, such as that it is not what was asked for.
+    It may have an `about: Change` that completes the status of whoever loaded it: `notice` (such as that it is not what was asked
+    for), `loaded_lora_adapters`.
     """
 
     def open(self, mode: Mode) -> Stream: ...

@@ -137,3 +137,76 @@ def test_two_prompts_by_either_method_keep_their_strength(method: str) -> None:
     found.hear(items("a", "b"), "slerp" if method == "slerp" else "linear")
     found.step()
     assert found.current is not None and float(found.current.norm()) == pytest.approx(float(A.norm()), rel=1e-4)
+
+
+def told(found: Conditioning) -> list[tuple[str, float | None]]:
+    return [(news.message["state"], news.message.get("progress")) for news in found.news()]
+
+
+def test_clients_are_told_how_a_transition_goes() -> None:
+    found = begun()
+    found.start(to("b", 3))
+    walk(found, 4)
+    news = found.news()
+    states = [(n.message["state"], n.message["progress"]) for n in news]
+    assert states == [("started", 0.0), ("progress", 0.0), ("progress", 0.5), ("finished", 1.0)]
+    assert news[0].message["target_prompts"] == [{"text": "b", "weight": 1.0}] and not found.news()
+    assert [n.settled for n in news] == [{}, {}, {}, {"prompts": [{"text": "b", "weight": 1.0}]}]
+
+
+@pytest.mark.parametrize("cut", [True, False])
+def test_a_transition_that_is_overtaken_is_said_to_be(cut: bool) -> None:
+    found = begun()
+    found.start(to("b", 5))
+    walk(found, 2)
+    found.news()
+    if cut:
+        found.hear(items("c"))
+    else:
+        found.start(to("c", 2))
+    assert told(found) == [("superseded", None)]
+
+
+def test_no_way_at_all_and_no_way_to_go_are_told_as_finished() -> None:
+    found = begun()
+    for wish in (to("b", 0), to("b", 5)):  # a cut, and a target that is already there
+        found.start(wish)
+        walk(found, 1)
+        assert [state for state, _ in told(found)] == ["started", "finished"]
+    assert shares(found) == [0.0, 1.0, 0.0]
+
+
+def test_a_reset_finishes_what_was_under_way() -> None:
+    found = begun()
+    found.start(to("b", 5))
+    walk(found, 2)
+    found.news()
+    found.finish()
+    assert told(found) == [("finished", 1.0)] and walk(found, 1) == [[0.0, 1.0, 0.0]]
+
+
+def test_ten_thousand_steps_take_no_memory() -> None:
+    found = begun()
+    found.start(to("b", 10_000))
+    seen = walk(found, 50)
+    assert found.crossing and seen[-1][1] < 0.01 and not hasattr(found, "_way")
+
+
+def test_the_picture_goes_on_while_a_new_prompt_is_encoded() -> None:
+    import threading
+
+    ready = threading.Event()
+
+    def embed(text: str) -> Tensor:
+        assert text == "a" or ready.wait(10)
+        return ROWS[text]
+
+    words = Words(embed)
+    found = Conditioning(words)
+    found.hear(items("a"))
+    assert found.step()
+    found.start(to("b", 3))
+    assert not any(found.step() for _ in range(3)) and shares(found) == [1.0, 0.0, 0.0]
+    ready.set()
+    words.wait(["b"])
+    assert walk(found, 3) == [[1.0, 0.0, 0.0], [0.5, 0.5, 0.0], [0.0, 1.0, 0.0]]

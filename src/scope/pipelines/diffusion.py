@@ -88,7 +88,7 @@ class DiffusionStream:
 
     def news(self) -> list[News]:
         told, self._news = [*self._news, *self.conditioning.news()], []
-        return told
+        return told + (self.steering.news() if self.steering else [])
 
     def wants(self, params: WanParams) -> int:
         """A chunk of input video; one frame more at the start, which becomes a latent of its own."""

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -16,6 +16,7 @@ from scope.pipelines import official
 from scope.pipelines.diffusion import DiffusionStream
 from scope.pipelines.family import FOUR_STEPS, WanOptions
 from scope.pipelines.images import Images
+from scope.pipelines.loras import attach
 from scope.pipelines.memory_plan import check, free_bytes
 from scope.pipelines.parts import Parts, untrained
 from scope.pipelines.recipes import RECIPES, Recipe
@@ -34,6 +35,12 @@ class Diffusion:
     parts: Parts
     seed: int
     notice: str = ""
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """For the status of whoever loaded it."""
+        loras = [item.model_dump() for item in self.parts.loras.values()]
+        return {"notice": self.notice or None, "loaded_lora_adapters": loras or None}
 
     def open(self, mode: Mode) -> DiffusionStream:
         return DiffusionStream(self.recipe, self.parts, mode, seeded(self.seed))
@@ -77,32 +84,36 @@ def _official(order: Order) -> Diffusion:
 
 def _auto(order: Order) -> Diffusion:
     """The published weights where they are and fit; else a preview that says why."""
+    if why := _why_not(order):
+        return _preview(order, f"This is a small untrained preview, not the model you asked for: {why}.")
+    return _official(order)
+
+
+def _why_not(order: Order) -> str:
+    """What speaks against the published weights here."""
+    if order.device.type != "cuda":
+        return "there is no CUDA device here, and the full model would take minutes for a second of video"
     try:
-        if order.device.type != "cuda":
-            raise Unavailable("there is no CUDA device here, and the full model would take minutes for a second of video")
-        return _official(order)
+        official.require(order.recipe, order.options, order.home.models_dir, vace=order.vace)
+        check(order.recipe, order.options, free_bytes(order.device), vace=order.vace)
     except (NotFound, Unavailable) as error:
-        return _preview(order, f"This is a small untrained preview, not the model you asked for: {error}.")
+        return str(error)
+    return ""
 
 
 def _preview(order: Order, notice: str = "This is a small untrained preview, as you asked for.") -> Diffusion:
     order.progress("Making a small preview...")
-    return Diffusion(
-        order.recipe,
-        untrained(order.recipe, order.options, order.device, images=_images(order.home)),
-        order.options.base_seed,
-        notice,
-    )
+    parts = untrained(order.recipe, order.options, order.device, images=Images(order.home.assets_dir))
+    left_out = " LoRAs are left out." if order.options.loras else ""
+    return Diffusion(order.recipe, parts, order.options.base_seed, notice + left_out)
 
 
 def _random(order: Order) -> Diffusion:
     order.progress("Making random weights...")
-    parts = untrained(order.recipe, order.options, order.device, images=_images(order.home))
+    parts = untrained(order.recipe, order.options, order.device, images=Images(order.home.assets_dir))
+    adapters, loras = attach(parts.net, order.options, order.home)
+    parts = replace(parts, adapters=adapters, loras=loras)
     return Diffusion(order.recipe, parts, order.options.base_seed, "Random weights: good for measuring, not for looking at.")
-
-
-def _images(home: Settings) -> Images:
-    return Images(Path(home.assets_dir))
 
 
 SOURCES: dict[str, Callable[[Order], Diffusion]] = {

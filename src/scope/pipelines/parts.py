@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import torch
@@ -13,10 +13,11 @@ from torch import Tensor, nn
 from scope.errors import NotFound
 from scope.models.codec import Codec
 from scope.models.lora import Adapters
-from scope.models.tiny_vae import TINY_VAE, Stage, TinyVae, TinyVaeConfig
+from scope.models.tiny_vae import LIGHT_TINY_VAE, TINY_VAE, Stage, TinyVae, TinyVaeConfig
 from scope.models.vace import VaceBranch
+from scope.models.vae import LIGHT_VAE, WAN_VAE, WanVae
 from scope.models.wan import WanConfig, WanTransformer
-from scope.pipelines.family import MERGE, WanOptions
+from scope.pipelines.family import MERGE, LoraItem, WanOptions
 from scope.pipelines.recipes import Recipe
 from scope.pipelines.steering import Open
 from scope.pipelines.words import Words
@@ -24,6 +25,22 @@ from scope.pipelines.words import Words
 SPATIAL = 8  # pixels per latent row or column
 SMALL = WanConfig(dim=128, ffn_dim=256, heads=4, layers=2, text_dim=64, text_len=32)
 SMALL_VAE = TinyVaeConfig((Stage(2, 2, 8, 8), Stage(2, 2, 8, 8), Stage(2, 1, 8, 16)), deep_encoder=8, deep_decoder=16, blocks=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Decoder:
+    """One choice of `vae_type`."""
+
+    file: str
+    make: Callable[[Recipe], WanVae | TinyVae]
+
+
+DECODERS = {
+    "wan": Decoder("wan-vae", lambda recipe: WanVae(replace(WAN_VAE, encodes=recipe.encodes))),
+    "lightvae": Decoder("light-vae", lambda recipe: WanVae(replace(LIGHT_VAE, encodes=recipe.encodes))),
+    "tae": Decoder("tiny-vae", lambda recipe: TinyVae(TINY_VAE)),
+    "lighttae": Decoder("light-tiny-vae", lambda recipe: TinyVae(LIGHT_TINY_VAE)),
+}
 
 
 def no_images(name: str) -> Tensor:
@@ -42,13 +59,13 @@ class Parts:
     vace: VaceBranch | None = None
     images: Open = no_images
     adapters: Adapters | None = None  # LoRAs that run beside the weights, by the path they were asked for under
-    loras: Mapping[str, str] = field(default_factory=dict)  # every loaded LoRA: path -> what became of it
+    loras: Mapping[str, LoraItem] = field(default_factory=dict)  # every loaded LoRA by that path, with what became of it
 
     def scale_lora(self, path: str, scale: float) -> str:
         """Turn a LoRA; gives the sentence that says why it cannot be turned, or nothing."""
         if path not in self.loras:
             return f"No LoRA {path[:200]!r} is loaded here."
-        if self.loras[path] == MERGE or self.adapters is None:
+        if self.loras[path].merge_mode == MERGE or self.adapters is None:
             return f"{path[:200]} is part of the weights; load it with merge_mode 'runtime_peft' to turn it while it runs."
         self.adapters.set_scale(path, scale)
         return ""
@@ -65,11 +82,12 @@ def work_dtype(device: torch.device) -> torch.dtype:
 def untrained(recipe: Recipe, options: WanOptions, device: torch.device, *, images: Open = no_images) -> Parts:
     """Random networks of the row's shape, or small ones; bfloat16 on a GPU."""
     full = options.random_size == "full" and options.weights == "random"
-    config, vae_config = (recipe.base, TINY_VAE) if full else (SMALL, SMALL_VAE)
-    dtype = work_dtype(device)
+    config, dtype = recipe.base if full else SMALL, work_dtype(device)
     with torch.device(device):
-        net, codec = WanTransformer(config), TinyVae(vae_config)
-        vace = VaceBranch(config, max(1, config.layers // 2)) if options.vace_enabled else None
+        net = WanTransformer(config)
+        codec = DECODERS[options.vae_type].make(recipe) if full else TinyVae(SMALL_VAE)
+        blocks = recipe.vace_blocks if full else config.layers
+        vace = VaceBranch(config, blocks) if options.vace_enabled else None
     draw = torch.Generator(device).manual_seed(options.base_seed)
     for part in (net, codec, *((vace,) if vace else ())):
         _fill(part, draw)

@@ -11,8 +11,10 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from scope.contract import News
+from scope.errors import BadInput, NotFound
 from scope.models.cache import TextMemory
-from scope.models.codec import Codec, CodecState
+from scope.models.codec import Codec, CodecState, Rules
 from scope.models.pictures import Picture, to_video
 from scope.models.vace import Control, VaceBranch
 from scope.models.vace_context import GROUP, Encoders, Shown, context, extension, fit_image
@@ -20,6 +22,7 @@ from scope.pipelines.family import WanParams
 from scope.pipelines.rules import StreamRules
 
 RECORDED_ZERO_KEYS = 128  # Scope pads the branch's keys with unmasked zeros
+WHOLE = Rules(tail="original")  # a chunk's frames make a chunk's latents, whichever codec: nothing is held back
 Open = Callable[[str], Tensor]  # name of an image -> uint8 [H, W, 3]
 
 
@@ -30,16 +33,19 @@ class Steering:
         self, branch: VaceBranch, codec: Codec, state: CodecState, pixels: tuple[int, int], images: Open, rules: StreamRules
     ) -> None:
         self.branch, self._codec, self._pixels, self._open = branch, codec, pixels, images
-        self._state = state
-        self._again = codec.open(rules.codec) if rules.vace == "own" else state
-        self._lead = rules.vace == "own"  # the first group of a stream is one frame long: end frames respect that
-        self._zero_keys = 1 if rules.vace == "own" else RECORDED_ZERO_KEYS
+        own = rules.vace == "own"
+        self._kept, self._new = (codec.open(WHOLE) if own else state for _ in range(2))  # of the unchanged and the new parts
+        self._lead = own  # the first latent of a stream stands for one frame: end frames respect that
+        self._zero_keys = 1 if own else RECORDED_ZERO_KEYS
         self._frames: Sequence[Picture] = ()
         self._masks: Sequence[Picture] = ()
         self._text: TextMemory | None = None
+        self._bad: set[str] = set()  # complaints made, so that each is made once
+        self._news: list[News] = []
 
     def reset(self) -> None:
-        self._again.reset()
+        for state in (self._kept, self._new):
+            state.reset()
 
     def show(self, frames: Sequence[Picture], masks: Sequence[Picture] = ()) -> None:
         """A control video for the next chunk, and where it is to be made new (white)."""
@@ -55,13 +61,17 @@ class Steering:
 
     def control(self, params: WanParams, chunk: int, *, first: bool) -> Control | None:
         """What steers the coming chunk of `chunk` latents; None when nothing was given."""
-        shown = self._shown(params, chunk, first=first)
+        try:
+            shown = self._shown(params, chunk, first=first)
+        except BadInput as error:  # end frames that do not fit a chunk
+            self._complain(str(error))
+            shown = None
         self._frames = self._masks = ()
-        images = [self._image(name) for name in params.vace_ref_images]
+        images = [image for name in params.vace_ref_images if (image := self._image(name)) is not None]
         if shown is None and not images:
             return None
-        stream, again = (partial(self._codec.encode, state=state) for state in (self._state, self._again))
-        found = context(shown, images, Encoders(stream, again, self._codec.encode))
+        kept, new = (partial(self._codec.encode, state=state) for state in (self._kept, self._new))
+        found = context(shown, images, Encoders(kept, new, self._codec.encode))
         assert self._text is not None
         return Control(self.branch, self.branch.tokens(found), self._text, params.vace_context_scale, self._zero_keys)
 
@@ -69,9 +79,7 @@ class Steering:
         count = GROUP * chunk + first
         frames = self._video(self._frames, count) if self._frames else None
         mask = self._mask(params, count)
-        first_image, last_image = (
-            self._image(name) if name else None for name in (params.first_frame_image, params.last_frame_image)
-        )
+        first_image, last_image = self._image(params.first_frame_image), self._image(params.last_frame_image)
         if first_image is not None or last_image is not None:
             return extension(first_image, last_image, count if self._lead else GROUP * chunk, control=frames, mask=mask)
         if frames is None:
@@ -82,16 +90,31 @@ class Steering:
         """[1, 1, T, H, W] in 0..1: of this chunk alone, or the same for every frame."""
         if self._masks:
             return self._video(self._masks, count)[:, :1].add(1).div(2)
-        if not params.vace_mask_image:
-            return None
-        return self._image(params.vace_mask_image)[:, :1].add(1).div(2).expand(-1, -1, count, -1, -1)
+        image = self._image(params.vace_mask_image)
+        return None if image is None else image[:, :1].add(1).div(2).expand(-1, -1, count, -1, -1)
 
     def _video(self, pictures: Sequence[Picture], count: int) -> Tensor:
         height, width = self._pixels
         return to_video(pictures, frames=count, height=height, width=width, device=self._device, dtype=self._dtype)
 
-    def _image(self, name: str) -> Tensor:
-        return fit_image(self._open(name), *self._pixels).to(self._device, self._dtype)
+    def _image(self, name: str | None) -> Tensor | None:
+        """[1, 3, 1, H, W]; one that is not to be had is told of and left out: it must not stop the picture."""
+        if not name:
+            return None
+        try:
+            return fit_image(self._open(name), *self._pixels).to(self._device, self._dtype)
+        except (NotFound, BadInput) as error:
+            self._complain(str(error))
+            return None
+
+    def _complain(self, text: str) -> None:
+        if text not in self._bad:
+            self._bad.add(text)
+            self._news.append(News({"type": "warning", "code": "steering", "message": text}))
+
+    def news(self) -> list[News]:
+        told, self._news = self._news, []
+        return told
 
     @property
     def _device(self) -> torch.device:

@@ -44,6 +44,13 @@ class Audience:
         self.show_words(text, width, height)
         self.warn(text, "no_input")
 
+    def hear_of(self, tickets: Sequence[Message], frame: int | None) -> None:
+        """Changes took effect with a frame, or were given up."""
+        if frame is None:
+            self.regret(tickets)
+        else:
+            self.answer(tickets, frame)
+
     def answer(self, tickets: Sequence[Message], frame: int) -> None:
         """Changes took effect: whoever asked is told at which frame."""
         for ticket in tickets:

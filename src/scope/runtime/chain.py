@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from scope.contract import Foresighted, Mode, News, Params, Pipeline, Speaker, Spec, Stream
+from scope.contract import Change, Foresighted, Mode, News, Params, Pipeline, Speaker, Spec, Stream
 from scope.frame import Frame
 
 
@@ -27,6 +27,13 @@ def mode_for(specs: Sequence[Spec], wanted: Mode | None) -> Mode:
     """The mode a chain runs in: what was asked for where the main pipeline can, else its default."""
     main = main_spec(specs)
     return wanted if wanted is not None and wanted in main.modes else main.default_mode
+
+
+def about(links: Sequence[Link]) -> Change:
+    """What the main pipeline of a loaded chain has to say about itself."""
+    main = main_spec([link.spec for link in links])
+    found: Change = getattr(next(link.pipeline for link in links if link.spec is main), "about", {})
+    return found
 
 
 @dataclass(slots=True)

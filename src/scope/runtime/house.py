@@ -136,11 +136,12 @@ class House:
             case "loading":
                 self._status.stage = message["stage"]
             case "loaded":
-                self._status.done(message.get("notice"))
+                self._status.done(message["about"])
                 if len(self.audience.guests):
                     self._open_run()
             case "applied" | "dropped":
-                self._hear_of_changes(message["tickets"], message.get("frame"))
+                self._live.confirm(message["tickets"])
+                self.audience.hear_of(message["tickets"], message.get("frame"))
             case "news":
                 self._live.settle(message["node"], message["settled"], message["instead_of"])
                 self.audience.guests.tell({**message["message"], "node_id": message["node"]})
@@ -153,14 +154,6 @@ class House:
             case "load_failed" | "failed":
                 return self._fail(message["text"])
         return None
-
-    def _hear_of_changes(self, tickets: list[Message], frame: int | None) -> None:
-        """They took effect with a frame, or were given up."""
-        self._live.confirm(tickets)
-        if frame is None:
-            self.audience.regret(tickets)
-        else:
-            self.audience.answer(tickets, frame)
 
     def _hear_it_live(self, message: Message) -> Callable[[], None] | None:
         """What no frame may say for long: it answers again, or it is back while the picture is paused."""
@@ -208,6 +201,9 @@ class House:
                 self._new_run(session, how.parameters)
             elif not self._open:
                 self._open_run()
+            notice = self._status.about.get("notice")
+        if notice:
+            session.warn(notice, "notice")
         if evicted is not None:
             evicted.client.dismiss("Another client took control of this picture.")
         return session

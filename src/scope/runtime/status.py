@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from scope.contract import Spec
+from scope.contract import Change, Spec
 from scope.runtime.chain import main_spec
 from scope.runtime.options import StagePlan
 
@@ -22,17 +22,17 @@ class Status:
     error: str | None = None
     stage: str | None = None
     restarting: bool = False
-    notice: str | None = None  # what whoever loads this should know: it may not be what was asked for
+    about: Change = field(default_factory=dict)  # what the loaded pipeline says about itself, such as a `notice`
 
     def begin(self, chain: Sequence[StagePlan]) -> None:
-        self.state, self.chain, self.error, self.notice = "loading", chain, None, None
+        self.state, self.chain, self.error, self.about = "loading", chain, None, {}
         self.stage, self.restarting = "Starting the worker...", False
 
     def restart(self) -> None:
         self.state, self.stage, self.restarting = "loading", "Restarting after a failure...", True
 
-    def done(self, notice: str | None = None) -> None:
-        self.state, self.stage, self.restarting, self.notice = "loaded", None, False, notice
+    def done(self, about: Change | None = None) -> None:
+        self.state, self.stage, self.restarting, self.about = "loaded", None, False, about or {}
 
     def fail(self, text: str) -> None:
         self.state, self.error, self.stage, self.restarting = "error", text, None, False
@@ -44,7 +44,7 @@ class Status:
 
     def clear(self) -> None:
         self.state, self.chain, self.error, self.stage = "not_loaded", (), None, None
-        self.restarting, self.notice = False, None
+        self.restarting, self.about = False, {}
 
     @property
     def joinable(self) -> bool:
@@ -70,8 +70,9 @@ class Status:
             "loaded_lora_adapters": None,
             "error": self.error,
             "loading_stage": self.stage,
-            "notice": self.notice,
             "produces_video": True,
             "produces_audio": False,
+            "notice": None,
             "chain": [stage.as_json() for stage in self.chain],
+            **self.about,
         }

@@ -20,7 +20,7 @@ from scope import catalog
 from scope.contract import Message
 from scope.errors import Unavailable
 from scope.frame import Frame
-from scope.runtime.chain import Link
+from scope.runtime.chain import Link, about
 from scope.runtime.channel import Channel
 from scope.runtime.failures import sentence
 from scope.runtime.params import Ticket
@@ -124,12 +124,11 @@ class _Worker:
     def _load(self, stages: list[dict[str, Any]]) -> None:
         try:
             self._links = [self._link(stage) for stage in stages]
-            notices = [text for link in self._links if (text := getattr(link.pipeline, "notice", ""))]
         except Exception as error:
             log.exception("load failed")
             self.say({"op": "load_failed", "text": sentence(error)})
             return
-        self.say({"op": "loaded", "notice": " ".join(notices) or None})
+        self.say({"op": "loaded", "about": about(self._links)})
 
     def _link(self, stage: dict[str, Any]) -> Link:
         spec = self._catalog.loadable(stage["pipeline_id"])
