@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from scope.errors import BadInput
-from scope.models.pictures import Picture, pick, to_bytes, to_unit, to_video
+from scope.frame import Frame, split_i420
+from scope.models.pictures import Picture, pick, to_bytes, to_i420, to_unit, to_video
 
 
 def picture(value: int, height: int = 8, width: int = 8) -> Picture:
@@ -51,3 +52,23 @@ def test_nothing_to_show_is_refused() -> None:
         to_video([], frames=2, height=8, width=8)
     with pytest.raises(BadInput):
         to_unit(torch.zeros(2, 1, 3, 2, 2))
+
+
+def test_i420_is_what_a_codec_would_have_made() -> None:
+    """Against libav's own conversion, on a picture whose colours change slowly."""
+    y, x = np.mgrid[0:32, 0:48]
+    picture = np.stack([x * 5, y * 7, 255 - x * 3], 2).astype(np.uint8)
+    pixels = torch.from_numpy(picture).permute(2, 0, 1)[None, None].float() / 127.5 - 1
+    ours = to_i420(pixels)[0].astype(int)
+    assert ours.shape == (48, 48)
+    assert np.abs(ours - Frame.from_rgb(picture, 0.0).i420()).max() <= 2
+
+
+PLAIN = [((1, 1, 1), (235, 128, 128)), ((-1, -1, -1), (16, 128, 128)), ((1, -1, -1), (81, 90, 240))]
+
+
+@pytest.mark.parametrize(("colour", "yuv"), PLAIN)
+def test_i420_of_plain_colours(colour: tuple[int, int, int], yuv: tuple[int, int, int]) -> None:
+    block = to_i420(torch.tensor(colour).float()[None, None, :, None, None].expand(1, 2, 3, 16, 16))
+    assert block.shape == (2, 24, 16)
+    assert tuple(int(part.flat[0]) for part in split_i420(block[1])) == yuv

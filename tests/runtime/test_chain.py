@@ -9,10 +9,10 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scope.contract import Mode, Options, Params, Spec
+from scope.contract import Mode, News, Options, Params, Spec
 from scope.frame import Frame
 from scope.pipelines import gray, passthrough
-from scope.runtime.chain import ChainStream, Link, main_spec, mode_for
+from scope.runtime.chain import ChainStream, Link, about, main_spec, mode_for
 
 
 @dataclass
@@ -122,3 +122,32 @@ def test_the_mode_is_what_was_asked_for_where_the_main_pipeline_can() -> None:
     assert mode_for([gray.SPEC, _spec("m")], None) == "text"
     assert mode_for([gray.SPEC, _spec("m")], "video") == "video"
     assert mode_for([gray.SPEC, passthrough.SPEC], "text") == "video"
+
+
+@dataclass
+class Speaking(Fake):
+    """Also says something, and wants to know things early."""
+
+    foreseen: list[Params] = field(default_factory=list)
+
+    def news(self) -> list[News]:
+        return [News({"type": "warning", "message": "x"}, {"a": 1})]
+
+    def foresee(self, params: Params) -> None:
+        self.foreseen.append(params)
+
+
+def test_stages_that_speak_are_heard_and_those_that_look_ahead_are_told() -> None:
+    quiet, speaking = Fake(1), Speaking(1)
+    chain = ChainStream([Link("a", gray.SPEC, quiet), Link("b", gray.SPEC, speaking)], "video")
+    params = {"a": Params(), "b": Params()}
+    chain.foresee(params)
+    assert speaking.foreseen == [params["b"]]
+    assert [(node, news.settled) for node, news in chain.news()] == [("b", {"a": 1})]
+
+
+def test_the_main_pipeline_speaks_for_the_chain() -> None:
+    main = Fake(1)
+    main.about = {"notice": "not what you asked for"}  # type: ignore[attr-defined]
+    assert about([Link("a", gray.SPEC, Fake(1)), Link("b", passthrough.SPEC, main)]) == {"notice": "not what you asked for"}
+    assert about([Link("a", gray.SPEC, Fake(1))]) == {}

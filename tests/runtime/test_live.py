@@ -170,3 +170,13 @@ def test_a_cue_that_kills_every_worker_is_given_up() -> None:
         assert FakeWorker(live).box.peek()["main"].model_dump()["shot"] == 5
     last = FakeWorker(live).chunk(live)
     assert (last.level, last.shot) == (3.0, None)
+
+
+def test_what_the_stream_brought_about_is_known_unless_something_newer_was_said() -> None:
+    live = LiveValues(KINDS)
+    _turn(live, {"text": "a"})
+    live.settle("main", {"text": "b"}, {"text": "a"})
+    assert live.values["main"]["text"] == "b"
+    _turn(live, {"text": "c"})
+    live.settle("main", {"text": "d"}, {"text": "b"})
+    assert live.values["main"]["text"] == "c"

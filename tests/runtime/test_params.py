@@ -138,3 +138,14 @@ def test_many_writers_one_reader(writers: int) -> None:
     signed.update((t.session, t.seq) for t in last.tickets)
     assert signed == Counter((str(w), seq) for w in range(writers) for seq in range(each))
     assert all(_knobs(last.params, str(w)).a == each - 1 for w in range(writers))
+
+
+def test_what_the_stream_brought_about_stays_unless_something_newer_waits() -> None:
+    box = Mailbox({"n": Knobs})
+    box.put({"n": {"a": 1.0}})
+    box.take()
+    assert box.settle("n", {"a": 5.0}) == ({"a": 5.0}, {"a": 1.0})
+    assert _knobs(box.take().params).a == 5.0
+    box.put({"n": {"a": 2.0}})
+    assert box.settle("n", {"a": 6.0}) == ({}, {})
+    assert _knobs(box.take().params).a == 2.0

@@ -76,8 +76,8 @@ class Run:
         self._fast.put(accepted, _ticket(receipt, fast))
         if fast:
             self._clock.turned()
-        if slow and (stream := self._stream) is not None:
-            stream.foresee(self._slow.peek())
+        if slow:
+            self._foresee()
         if at_once:
             with self._wake:
                 self._paused = bool(accepted[SESSION]["paused"])
@@ -85,6 +85,16 @@ class Run:
             self._clock.hold(self._paused)
             if (ticket := _ticket(receipt, at_once)) is not None:
                 self._say({"op": "applied", "tickets": [ticket.as_json()], "frame": self._clock.sent})
+
+    def _foresee(self) -> None:
+        """The stream may begin to prepare; if that fails, the step that needs it will say so."""
+        stream = self._stream
+        if stream is None:
+            return
+        try:
+            stream.foresee(self._slow.peek())
+        except Exception:  # noqa: BLE001 - foreign code on the thread that hears the server
+            log.exception("a stream could not look ahead")
 
     def stats(self) -> Change:
         return {
