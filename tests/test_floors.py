@@ -22,7 +22,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "runtime": GROUND | {"catalog"},
     "pipelines": GROUND | {"models", "catalog"},
     "server": GROUND | {"runtime", "listening", "catalog"},
-    "__main__": GROUND | {"runtime", "server", "catalog"},
+    "offline": GROUND | {"runtime", "catalog"},
+    "__main__": GROUND | {"runtime", "server", "catalog", "offline"},
     "__init__": set(),
 }
 FILE_LINES, FUNCTION_LINES = 300, 40

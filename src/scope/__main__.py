@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Annotated, Any
+from collections.abc import Iterator
+from itertools import chain, islice
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from scope import __version__
-from scope.errors import ScopeError
+from scope.errors import BadInput, ScopeError
 from scope.settings import Settings, from_environment
+
+if TYPE_CHECKING:
+    from scope.frame import Frame
 
 cli = typer.Typer(name="scope", help="An instrument for live AI video.", add_completion=False, pretty_exceptions_enable=False)
 OWN_OPTIONS = {"--version", "--help"}  # of the command itself; every other option belongs to `serve`
@@ -87,6 +94,63 @@ def pipelines() -> None:
     width = max(map(len, specs), default=0)
     for name, spec in specs.items():
         typer.echo(f"{name:{width}}  {spec.name}" + (f" (not here: {spec.unavailable})" if spec.unavailable else ""))
+
+
+@cli.command()
+def run(
+    out: Annotated[Path, typer.Option(help="The MP4 file to write.")],
+    pipeline: Annotated[list[str], typer.Option(help="What to run; repeat it for a chain.")],
+    prompt: Annotated[str | None, typer.Option(help="What to see.")] = None,
+    seconds: Annotated[float | None, typer.Option(min=0.05, help="How long; without it, ten or the whole input.")] = None,
+    source: Annotated[Path | None, typer.Option("--input", help="A video to follow.")] = None,
+    load: Annotated[list[str] | None, typer.Option(help="NAME=VALUE, as in load_params; repeatable.")] = None,
+    live: Annotated[list[str] | None, typer.Option("--set", help="NAME=VALUE of a live parameter; repeatable.")] = None,
+) -> None:
+    """Make a video file, without a server."""
+    from scope import offline
+
+    try:
+        wishes = named_values(live) | ({"prompts": prompt} if prompt is not None else {})
+        player = offline.load(*pipeline, progress=lambda text: typer.echo(text, err=True), **named_values(load))
+        if player.notice:
+            typer.echo(player.notice, err=True)
+        frames = player.play(None if source is None else offline.read(source), **wishes)
+        _record(frames, out, seconds or (10.0 if source is None else None))
+    except ScopeError as error:
+        raise typer.Exit(_complain(error)) from error
+
+
+def named_values(given: list[str] | None) -> dict[str, Any]:
+    """NAME=VALUE as JSON where it is JSON, else as text. Raises BadInput."""
+    found: dict[str, Any] = {}
+    for text in given or ():
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise BadInput(f"{text!r} is not NAME=VALUE")
+        try:
+            found[name] = json.loads(value)
+        except ValueError:
+            found[name] = value
+    return found
+
+
+def _record(frames: Iterator[Frame], out: Path, seconds: float | None) -> None:
+    """Write the file under a bar that says how fast it goes."""
+    from scope import offline
+
+    begun_s = monotonic()
+    head = list(islice(frames, 8))
+    rate = float(offline.rate_of(head))
+    total = None if seconds is None else max(1, round(seconds * rate))
+    made = islice(chain(head, frames), total)
+    bar: Any = typer.progressbar(made, total, out.name, item_show_func=lambda _: f"{_speed(bar.pos, begun_s)} fps")
+    with bar:
+        count = offline.write(out, bar, rate)
+    typer.echo(f"{out}: {count} frames at {rate:.3g} a second, made at {_speed(count, begun_s)} fps")
+
+
+def _speed(count: int, begun_s: float) -> str:
+    return f"{count / max(1e-6, monotonic() - begun_s):.1f}"
 
 
 @cli.command()

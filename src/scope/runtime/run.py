@@ -93,7 +93,7 @@ class Run:
             return
         try:
             stream.foresee(self._slow.peek())
-        except Exception:  # noqa: BLE001 - foreign code on the thread that hears the server
+        except Exception:
             log.exception("a stream could not look ahead")
 
     def stats(self) -> Change:
