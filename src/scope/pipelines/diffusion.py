@@ -119,6 +119,8 @@ class DiffusionStream:
     def _listen(self, params: WanParams) -> bool:
         """Take in what was said about prompts; True if the embedding changed."""
         said, wish, method = params.model_fields_set, params.transition, params.prompt_interpolation_method
+        if wish is not None and not wish.target_prompts:
+            wish = None  # a client that sends every field of its struct
         fresh = self.conditioning.current is None
         now_s = self._clock()
         if fresh or ("prompts" in said and wish is None):
