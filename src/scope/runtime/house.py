@@ -136,7 +136,7 @@ class House:
             case "loading":
                 self._status.stage = message["stage"]
             case "loaded":
-                self._status.done(message["about"])
+                self._status.done(message.get("about"))
                 if len(self.audience.guests):
                     self._open_run()
             case "applied" | "dropped":
