@@ -89,7 +89,8 @@ def opened(weights: str = "official", **options: Any) -> Diffusion:
 
 def test_the_published_files_become_a_stream(models: Path) -> None:
     found = opened()
-    assert found.about == {"notice": None, "loaded_lora_adapters": None}
+    assert (found.about["notice"], found.about["loaded_lora_adapters"]) == (None, None)
+    assert found.about["planned_memory_gib"]["total"] > found.about["planned_memory_gib"]["text"] > 5
     running = found.open("text")
     assert len(pictures(running.step(said(prompts="a cat"), ()))) == 9
     raw = checkpoint.read(FILES["longlive"].under(models), FILES["longlive"].nests)["blocks.0.self_attn.q.weight"]

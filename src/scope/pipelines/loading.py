@@ -17,7 +17,7 @@ from scope.pipelines.diffusion import DiffusionStream
 from scope.pipelines.family import FOUR_STEPS, WanOptions
 from scope.pipelines.images import Images
 from scope.pipelines.loras import attach
-from scope.pipelines.memory_plan import check, free_bytes
+from scope.pipelines.memory_plan import Plan, check, free_bytes
 from scope.pipelines.parts import Parts, untrained
 from scope.pipelines.recipes import RECIPES, Recipe
 from scope.pipelines.rules import seeded
@@ -35,12 +35,14 @@ class Diffusion:
     parts: Parts
     seed: int
     notice: str = ""
+    memory: Plan | None = None  # what it was planned to take, where that had to be known
 
     @property
     def about(self) -> dict[str, Any]:
         """For the status of whoever loaded it."""
         loras = [item.model_dump() for item in self.parts.loras.values()]
-        return {"notice": self.notice or None, "loaded_lora_adapters": loras or None}
+        memory = {"planned_memory_gib": self.memory.as_json()} if self.memory else {}
+        return {"notice": self.notice or None, "loaded_lora_adapters": loras or None, **memory}
 
     def open(self, mode: Mode) -> DiffusionStream:
         return DiffusionStream(self.recipe, self.parts, mode, seeded(self.seed))
@@ -77,9 +79,10 @@ def load(name: str, options: WanOptions, progress: Progress) -> Diffusion:
 def _official(order: Order) -> Diffusion:
     order.progress("Checking weights and memory...")
     official.require(order.recipe, order.options, order.home.models_dir, vace=order.vace)
-    check(order.recipe, order.options, free_bytes(order.device), vace=order.vace, width=2 if order.device.type == "cuda" else 4)
+    width = 2 if order.device.type == "cuda" else 4
+    memory = check(order.recipe, order.options, free_bytes(order.device), vace=order.vace, width=width)
     parts = official.parts(order.recipe, order.options, order.device, order.home, order.progress, vace=order.vace)
-    return Diffusion(order.recipe, parts, order.options.base_seed)
+    return Diffusion(order.recipe, parts, order.options.base_seed, memory=memory)
 
 
 def _auto(order: Order) -> Diffusion:
