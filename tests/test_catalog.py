@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from scope import catalog
@@ -23,7 +25,8 @@ def test_what_is_not_there_and_what_cannot_be_loaded() -> None:
     found = catalog.load()
     with pytest.raises(NotFound, match="there are: .*passthrough"):
         found.find("no-such")
-    with pytest.raises(Unavailable, match="LongLive: "):
-        found.loadable("longlive")
+    missing = catalog.Catalog({"gray": replace(found.find("gray"), unavailable="it needs a darker room")})
+    with pytest.raises(Unavailable, match="Grayscale: it needs"):
+        missing.loadable("gray")
     with pytest.raises(NotFound, match="there are: webrtc"):
         catalog.edge("telegraph")
