@@ -31,8 +31,8 @@ export default tseslint.config(
     rules: {
       "import-x/no-restricted-paths": ["error", { basePath: import.meta.dirname, zones: [...upward, ...sideways] }],
       "import-x/no-cycle": "error",
-      "max-lines": ["error", { max: 200, skipBlankLines: true, skipComments: true }],
-      "max-lines-per-function": ["error", { max: 80, skipBlankLines: true, skipComments: true }],
+      "max-lines": ["error", 200],
+      "max-lines-per-function": ["error", 80],
       complexity: ["error", 12],
       "no-console": "error",
       "@typescript-eslint/no-explicit-any": "error",
@@ -40,5 +40,4 @@ export default tseslint.config(
   },
   { files: ["src/**/*.test.{ts,tsx}"], rules: { "max-lines-per-function": "off", "@typescript-eslint/no-non-null-assertion": "off" } },
   { files: ["src/wire/**", "src/state/**"], rules: { "no-restricted-imports": ["error", "react", "react-dom", "zustand"] } },
-  { files: ["src/state/**"], rules: { "no-restricted-imports": ["error", "react", "react-dom", "zustand"] } },
 );

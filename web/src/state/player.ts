@@ -3,7 +3,8 @@
 import type { Api, Metrics } from "../wire/api";
 import type { Wait } from "../wire/load";
 import { connect, type Call } from "../wire/peer";
-import { Connection, type Role } from "../wire/rtc";
+import type { Role } from "../wire/phase";
+import { Connection } from "../wire/rtc";
 import { readCatalog } from "./catalog";
 import { createHearing } from "./hear";
 import { createNotices } from "./notices";

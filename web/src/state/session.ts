@@ -2,7 +2,7 @@
 
 import { createStore } from "zustand/vanilla";
 import type { Stage } from "../wire/api";
-import type { Phase, Role } from "../wire/rtc";
+import type { Phase, Role } from "../wire/phase";
 import type { Stats } from "../wire/stats";
 import { inWords, type Words } from "../wire/trouble";
 

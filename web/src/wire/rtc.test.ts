@@ -2,7 +2,8 @@ import { beforeEach, describe, expect, it, vi } from "vitest";
 import type { Api, Status } from "./api";
 import { preferred, type Call, type Peer } from "./peer";
 import { pollAfterMs } from "./load";
-import { backoffMs, Connection, type Parts, type Phase } from "./rtc";
+import type { Parts, Phase } from "./phase";
+import { backoffMs, Connection } from "./rtc";
 import { Trouble } from "./trouble";
 
 const loaded: Status = { status: "loaded", pipeline_id: "p", load_params: null, error: null, loading_stage: null };

@@ -18,7 +18,7 @@ export function Message() {
       {!wrong && <span className="busy" aria-hidden="true" />}
       <h2>{what}</h2>
       {todo && <p>{todo}</p>}
-      {at === "failed" && <Start label="Play again" />}
+      {at === "failed" && <Start label="Play again" others={session.others} />}
     </div>
   );
 }
@@ -50,7 +50,7 @@ function Invitation() {
   );
 }
 
-function Start({ label, others = 0 }: { label: string; others?: number }) {
+function Start({ label, others }: { label: string; others: number }) {
   return (
     <div className="message-buttons">
       <Button tone="hand" size="large" data-testid="stage-play" onClick={player.play}>
