@@ -12,7 +12,7 @@ from scope import __version__
 from scope.errors import ScopeError
 from scope.settings import Settings, from_environment
 
-cli = typer.Typer(name="scope", help="An instrument for live AI video.", no_args_is_help=False, add_completion=False)
+cli = typer.Typer(name="scope", help="An instrument for live AI video.", add_completion=False, pretty_exceptions_enable=False)
 OWN_OPTIONS = {"--version", "--help"}  # of the command itself; every other option belongs to `serve`
 RELOAD_PAUSE_S = 0.5
 
@@ -69,7 +69,7 @@ def serve(
 def _serve(settings: Settings, *, browser: bool) -> int:
     from scope.server import launch, logs
 
-    logs.begin(settings.logs_dir)
+    logs.begin(settings.logs_dir, verbose=settings.verbose, quiet=settings.quiet_loggers)
     if settings.insecure and not settings.loopback:
         typer.echo(f"Warning: anyone who can reach {settings.host} can use this server.", err=True)
     try:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from importlib import import_module
 from typing import Any, Protocol, cast
 
@@ -58,9 +58,9 @@ def load(*modules: str) -> Catalog:
     """Everything that is built in or installed. A plugin that raises is recorded and skipped, never fatal."""
     manager = pluggy.PluginManager("scope")
     manager.add_hookspecs(Hooks)
-    for name in (*BUILT_IN, *modules):
+    for name in BUILT_IN:
         manager.register(import_module(name), name)
-    failed = list(_register_entry_points(manager))
+    failed = [*_register(manager, {name: partial(import_module, name) for name in modules}), *_register_installed(manager)]
     specs: dict[str, Spec] = {}
     for implementation in manager.hook.pipelines.get_hookimpls():
         try:
@@ -73,15 +73,19 @@ def load(*modules: str) -> Catalog:
     return Catalog(specs, tuple(failed))
 
 
-def _register_entry_points(manager: pluggy.PluginManager) -> Iterable[FailedPlugin]:
+def _register_installed(manager: pluggy.PluginManager) -> Iterable[FailedPlugin]:
     from importlib.metadata import entry_points
 
-    for point in entry_points(group="scope"):
+    return _register(manager, {point.name: point.load for point in entry_points(group="scope")})
+
+
+def _register(manager: pluggy.PluginManager, plugins: Mapping[str, Callable[[], Any]]) -> Iterable[FailedPlugin]:
+    for name, load_plugin in plugins.items():
         try:
-            manager.register(point.load(), point.name)
+            manager.register(load_plugin(), name)
         except Exception as error:  # noqa: BLE001 - the top of foreign code; reported in the catalogue
-            log.warning("plugin %s could not be imported: %s", point.name, error)
-            yield FailedPlugin(point.name, f"{type(error).__name__}: {error}")
+            log.warning("plugin %s could not be imported: %s", name, error)
+            yield FailedPlugin(name, f"{type(error).__name__}: {error}")
 
 
 def resolve(path: str) -> Callable[..., Any]:

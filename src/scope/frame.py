@@ -109,8 +109,10 @@ class Frame:
         return copy
 
     def to_av(self) -> VideoFrame:
-        """The picture as libav sees it: yuv420p, no copy."""
-        picture = VideoFrame.from_numpy_buffer(self.i420(), format="yuv420p")
+        """The picture as libav sees it: yuv420p, without a copy where PyAV can count its rows."""
+        exact = self.height % 4 == 0  # from_numpy_buffer takes rows // 6 * 4 for the height
+        make = VideoFrame.from_numpy_buffer if exact else VideoFrame.from_ndarray
+        picture = make(self.i420(), format="yuv420p")
         picture.colorspace = Colorspace.SMPTE170M
         picture.color_range = ColorRange.MPEG
         return picture

@@ -12,8 +12,21 @@ from typing import Any, Literal
 from scope import __version__
 from scope.errors import BadInput
 
+TURN_VARIABLES: dict[str, tuple[str, str]] = {  # provider -> the variables of its account (contract 1.8)
+    "cloudflare": ("CLOUDFLARE_TURN_KEY_ID", "CLOUDFLARE_TURN_KEY_API_TOKEN"),
+    "twilio": ("TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN"),
+}
 ControllerPolicy = Literal["takeover", "refuse", "watch"]
 GIB = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class TurnAccount:
+    """With a provider that lends TURN credentials."""
+
+    provider: str
+    name: str
+    secret: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +42,15 @@ class Settings:
     port: int = 8000
     in_process: bool = False  # run the chunk loop in a thread of the server instead of a worker process
     allowed_hosts: tuple[str, ...] = ()
-    token: str | None = None  # None on loopback: no token asked for
+    token: str | None = field(default=None, repr=False)  # None on loopback: no token asked for
     insecure: bool = False  # a bind beyond loopback without a token, asked for by name
     managed: bool = False  # a parent restarts us when we exit with 42
     preload: str | None = None  # pipeline to load at start
     ice_servers: tuple[dict[str, Any], ...] = ()
+    turn: TurnAccount | None = None
+    lora_shared_dir: Path | None = None  # read-only LoRAs besides our own
+    verbose: bool = False  # everything is logged
+    quiet_loggers: tuple[str, ...] = ()  # these log warnings only
     second_controller: ControllerPolicy = "takeover"
     max_upload_bytes: int = 2 * GIB
     plugins: tuple[str, ...] = ()  # modules with hooks, besides the installed ones (for development)
@@ -61,6 +78,12 @@ def from_environment(env: Mapping[str, str] = os.environ, **flags: Any) -> Setti
         "preload": env.get("PIPELINE") or None,
         "token": env.get("SCOPE_TOKEN") or None,
         "ice_servers": _ice_servers(env.get("SCOPE_ICE_SERVERS", "")),
+        "turn": _turn(env),
+        "lora_shared_dir": _path(env, "DAYDREAM_SCOPE_LORA_SHARED_DIR", Path())
+        if env.get("DAYDREAM_SCOPE_LORA_SHARED_DIR")
+        else None,
+        "verbose": env.get("VERBOSE_LOGGING", "").lower() in ("1", "true", "yes"),
+        "quiet_loggers": tuple(env.get("SCOPE_LOG_QUIET_LOGGERS", "").replace(",", " ").split()),
         "plugins": tuple(env.get("SCOPE_PLUGINS", "").split()),
         "second_controller": _policy(env.get("SCOPE_SECOND_CONTROLLER", "takeover")),
     }
@@ -79,6 +102,14 @@ def _port(text: str) -> int:
     if not text.isdigit() or not 0 <= int(text) <= 65535:
         raise BadInput(f"SCOPE_PORT is {text!r}; give a port number between 0 and 65535")
     return int(text)
+
+
+def _turn(env: Mapping[str, str]) -> TurnAccount | None:
+    """The first provider whose account is complete."""
+    for provider, (name, secret) in TURN_VARIABLES.items():
+        if env.get(name) and env.get(secret):
+            return TurnAccount(provider, env[name], env[secret])
+    return None
 
 
 def _policy(text: str) -> ControllerPolicy:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -142,3 +143,25 @@ def test_24_hosts_and_origins(server: LiveServer) -> None:
         answer = server.http.post("/api/v1/pipeline/load", json=body, headers=headers)
         assert (answer.status_code == 200) is allowed, origin
         assert allowed or answer.status_code == 403
+
+
+def test_22_assets_and_the_ways_out_of_their_folder(server: LiveServer) -> None:
+    picture = b"\x89PNG\r\n\x1a\n" + bytes(200)
+    sent = server.http.post("/api/v1/assets", params={"filename": "deep/one.png"}, content=picture).json()
+    assert sent["name"] == "one" and sent["type"] == "image"
+    listed = server.http.get("/api/v1/assets", params={"type": "image"}).json()["assets"]
+    assert [each["path"] for each in listed] == [sent["path"]]
+    for path in ("deep/one.png", sent["path"]):
+        assert server.http.get(f"/api/v1/assets/{path}").content == picture
+    assert server.http.get("/api/v1/assets/deep/one.png", headers={"Range": "bytes=1-3"}).content == b"PNG"
+    root = Path(sent["path"]).parents[1]
+    sibling = root.with_name(root.name + "-private")
+    sibling.mkdir()
+    (sibling / "secret.png").write_bytes(picture)
+    (root / "link.png").symlink_to(sibling / "secret.png")
+    for path in ("..%2f..%2fetc%2fpasswd", f"..%2f{sibling.name}%2fsecret.png", f"{sibling}/secret.png", "link.png"):
+        assert server.http.get(f"/api/v1/assets/{path}").status_code in (400, 403, 404), path
+    for name in ("../x.png", f"{sibling}/x.png", "x.svg", "x", ""):
+        refused = server.http.post("/api/v1/assets", params={"filename": name}, content=picture)
+        assert refused.status_code in (400, 403, 422) and refused.json()["detail"], name
+    assert [each.name for each in sibling.iterdir()] == ["secret.png"]

@@ -128,6 +128,7 @@ async def test_offers_that_never_connect_are_let_go(server: LiveServer) -> None:
         assert process.num_fds() <= before + 2
         for client in silent:
             await client.vanish()
+        await asyncio.sleep(0.1)  # for the loop to close their sockets
 
 
 async def test_comings_and_goings_leave_nothing(server: LiveServer) -> None:

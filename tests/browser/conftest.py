@@ -7,6 +7,7 @@ import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from playwright.async_api import Browser, Page, async_playwright
@@ -44,6 +45,18 @@ def camera_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
             block = np.full((height * 3 // 2, width), 128, np.uint8)
             framecode.draw(block[:height], number, level=200)
             out.write(b"FRAME\n" + block.tobytes())
+    return path
+
+
+@pytest.fixture(scope="session")
+def camera_clip(camera_file: Path) -> Path:
+    """The same pictures as a file that a browser plays."""
+    path = camera_file.with_suffix(".webm")
+    with av.open(camera_file) as source, av.open(path, "w") as target:
+        stream = target.add_stream("libvpx", 30, width=CAMERA_SIZE[0], height=CAMERA_SIZE[1], pix_fmt="yuv420p")
+        for picture in source.decode(video=0):
+            target.mux(stream.encode(picture))
+        target.mux(stream.encode(None))
     return path
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from pathlib import Path
 
 from playwright.async_api import Page, expect
 
@@ -104,3 +105,33 @@ async def test_stop_ends_the_session(page: Page, server: LiveServer) -> None:
     await expect(page.get_by_test_id("connection-state")).to_have_attribute("data-phase", "idle", timeout=5_000)
     await page.wait_for_timeout(500)
     assert server.http.get("/api/v1/session/metrics").json()["sessions"] == {}
+
+
+async def test_a_video_file_plays_through(page: Page, camera_clip: Path) -> None:
+    await page.get_by_test_id("pipeline-select").select_option("passthrough")
+    await page.get_by_test_id("input-select").select_option("file")
+    await page.get_by_test_id("file-input").set_input_files(camera_clip)
+    await page.get_by_test_id("play").click()
+    first = (await next_code(page))[0]
+    await page.wait_for_timeout(700)
+    assert (await next_code(page))[0] != first
+
+
+async def test_reset_begins_a_new_shot(page: Page) -> None:
+    await play(page, "test-pattern")
+    await next_code(page)
+    await page.wait_for_timeout(2000)
+    before = (await next_code(page))[0]
+    await page.keyboard.press("r")
+    await page.wait_for_timeout(500)
+    assert (await next_code(page))[0] < before
+
+
+async def test_no_input_is_said_on_the_stage(page: Page) -> None:
+    await page.get_by_test_id("pipeline-select").select_option("passthrough")
+    await page.get_by_test_id("input-select").select_option("none")
+    await page.get_by_test_id("play").click()
+    await expect(page.get_by_test_id("no-input")).to_be_visible(timeout=10_000)
+    await page.get_by_test_id("input-select").select_option("pattern")
+    await expect(page.get_by_test_id("no-input")).to_be_hidden(timeout=5_000)
+    await next_code(page)

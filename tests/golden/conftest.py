@@ -27,7 +27,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "golden(*prefixes): run once per recorded case whose name begins with one of these")
+    config.addinivalue_line("markers", "golden(*prefixes): once per recorded case whose name begins with one of these")
     config.stash[LEDGER] = Ledger()
 
 
@@ -46,7 +46,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if marker is None:
         return
     root = golden_root(metafunc.config)
-    found = [p for p in find_cases(root) if p.stem.startswith(marker.args)]
+    without: str | None = marker.kwargs.get("without")
+    found = [p for p in find_cases(root) if p.stem.startswith(marker.args) and not (without and without in p.stem)]
     labels = [str(p.relative_to(root).with_suffix("")) for p in found]
     metafunc.parametrize("case", list(zip(found, labels, strict=True)), ids=labels, indirect=True)
 

@@ -158,7 +158,8 @@ def test_ids_end_with_the_end_mark_however_long_the_prompt() -> None:
 
 
 def test_tokenizer_json(tmp_path: Path) -> None:
-    tokenizers = pytest.importorskip("tokenizers")
+    import tokenizers
+
     pieces = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", -9.0), ("▁a", -1.0), ("▁cat", -2.0), ("s", -3.0)]
     made = tokenizers.Tokenizer(tokenizers.models.Unigram(pieces, unk_id=2))
     made.pre_tokenizer = tokenizers.pre_tokenizers.Metaspace()
@@ -169,7 +170,8 @@ def test_tokenizer_json(tmp_path: Path) -> None:
 
 
 def test_sentencepiece_model(tmp_path: Path) -> None:
-    sentencepiece = pytest.importorskip("sentencepiece")
+    import sentencepiece
+
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter(["a cat sat on a mat", "a dog sat on a cat"] * 10), model_prefix=str(tmp_path / "spiece"),
         vocab_size=20, pad_id=0, eos_id=1, unk_id=2, bos_id=-1, minloglevel=9, hard_vocab_limit=False,

@@ -49,7 +49,7 @@ def test_every_row_is_whole(spec: Spec) -> None:
     spec.params()
     options = spec.options()
     if spec.unavailable is not None:
-        assert spec.load is None and "try" in spec.unavailable
-        return
+        assert "Try" in spec.unavailable
+        options = spec.options.model_validate({"weights": "random", "height": 32, "width": 32})
     assert spec.load is not None
     assert catalog.resolve(spec.load)(options, lambda text: None).open(spec.default_mode)

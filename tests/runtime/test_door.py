@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import field_validator
 
 from scope.contract import Params, Prompts, choice, cue, knob
 from scope.pipelines.test_pattern import PatternParams
@@ -130,3 +131,21 @@ def test_a_deeply_nested_value_is_refused_and_nothing_breaks() -> None:
 def test_it_knows_which_keys_are_cues() -> None:
     assert DOOR.cues == {"reset_cache", "transition", "flash"}
     assert Door({}).check({"level": 1}).unknown == ["level"]
+
+
+class Falling(Params):
+    steps: tuple[int, ...] = choice((2, 1), "Falling numbers.")
+
+    @field_validator("steps")
+    @classmethod
+    def _fall(cls, steps: tuple[int, ...]) -> tuple[int, ...]:
+        if list(steps) != sorted(steps, reverse=True):
+            raise ValueError("each must be lower than the one before")
+        return steps
+
+
+def test_a_classes_own_rules_hold_at_the_door() -> None:
+    """What the door lets through must never raise later, inside the chunk loop."""
+    checked = Door({"main": Falling}).check({"steps": [1, 2]})
+    assert not checked.accepted and "lower than the one before" in checked.refused["steps"]
+    assert Door({"main": Falling}).check({"steps": [9, 2]}).accepted == {"main": {"steps": [9, 2]}}

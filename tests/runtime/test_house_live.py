@@ -288,6 +288,7 @@ def test_a_chunk_that_fails_once_is_a_warning(either: House) -> None:
     session, client, screen = _steady(either)
     session.turn({"act": "raise"})
     assert "asked to fail" in client.hear("warning", code="chunk_failed")["message"]
+    client.hear("warning", code="cue_dropped")
     client.hear("recovered", code="chunk_failed")
     screen.drain()
     screen.see_level(128)

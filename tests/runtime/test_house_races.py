@@ -50,7 +50,7 @@ class Puppet:
         self.frames.append(frame)
         return True
 
-    def rss_bytes(self) -> int:
+    def rss_mb(self) -> float:
         return 1 << 20
 
     def says(self, op: str, **more: Any) -> None:

@@ -116,11 +116,13 @@ STEP = st.sampled_from(["turn", "acked turn", "cue", "acked cue", "chunk", "deat
 def _survivable(steps: list[str]) -> list[str]:
     """Without the deaths after which a cue would be given up."""
     kept: list[str] = []
-    deaths = 0
+    deaths, alive = 0, True
     for step in steps:
-        deaths = 0 if step == "chunk" else deaths + (step == "death")
-        if step != "death" or deaths < MOST_REPLAYS:
-            kept.append(step)
+        deaths = 0 if step == "chunk" and alive else deaths + (step == "death")
+        if step == "death" and deaths >= MOST_REPLAYS:
+            continue
+        alive = step == "death" or (alive and step not in ("death before open", "lost on the way"))
+        kept.append(step)
     return kept
 
 

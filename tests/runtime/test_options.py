@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from scope import catalog
 from scope.errors import BadInput, NotFound, Unavailable
-from scope.pipelines import gray, passthrough, planned, test_pattern
+from scope.pipelines import family, gray, passthrough, test_pattern
 from scope.runtime.options import MOST_STAGES, StageRequest, plan, resolve
 from scope.runtime.status import Status
 
-WAN = planned.SPECS[0]
+WAN = family.SPECS[0]
 CATALOG = catalog.load()
 
 

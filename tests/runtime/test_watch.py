@@ -36,16 +36,22 @@ def test_a_worker_that_loads_may_be_silent_for_long() -> None:
 
 def test_a_chunk_that_never_ends_is_a_hang_even_while_the_heart_beats() -> None:
     watch = _running(0.0)
-    watch.beat(busy_s=CHUNK_LOST_S - 1, chunks=50, chunk_s=0.01)
+    watch.beat(busy_s=0.8, chunks=50, chunk_s=0.01)
     assert watch.verdict(0.1) == "fine"
+    watch.beat(busy_s=1.0, chunks=50, chunk_s=0.01)
+    assert watch.verdict(0.1) == "silent", "a hang is noticed within a second"
+    watch.beat(busy_s=CHUNK_LOST_S - 1, chunks=50, chunk_s=0.01)
+    assert watch.verdict(0.1) == "silent"
     watch.beat(busy_s=CHUNK_LOST_S + 1, chunks=50, chunk_s=0.01)
     assert watch.verdict(0.1) == "lost"
 
 
 def test_slow_models_and_first_chunks_are_given_their_time() -> None:
     watch = _running(0.0)
-    watch.beat(busy_s=100.0, chunks=50, chunk_s=10.0)
+    watch.beat(busy_s=99.0, chunks=50, chunk_s=10.0)
     assert watch.verdict(0.1) == "fine"
+    watch.beat(busy_s=101.0, chunks=50, chunk_s=10.0)
+    assert watch.verdict(0.1) == "silent"
     watch.beat(busy_s=FIRST_CHUNKS_S - 1, chunks=0, chunk_s=0.0)
     assert watch.verdict(0.1) == "fine"
     watch.beat(busy_s=FIRST_CHUNKS_S + 1, chunks=0, chunk_s=0.0)

@@ -124,12 +124,12 @@ def _lost(ear: Ear) -> str:
 
 def test_a_killed_worker_is_lost_at_once_and_only_once(process: Start) -> None:
     one, ear = process("faulty-well")
-    assert one.pid is not None and one.rss_bytes()
+    assert one.pid is not None and one.rss_mb()
     os.kill(one.pid, signal.SIGKILL)
     assert "ended" in _lost(ear)
     one.close()
     one.close()
-    assert one.rss_bytes() is None and not one.put_frame(numbered(1))
+    assert one.rss_mb() is None and not one.put_frame(numbered(1))
     assert ear.heard.empty()
 
 
@@ -162,7 +162,7 @@ def test_a_worker_that_does_not_want_to_end_is_ended(process: Start, monkeypatch
     _open(one, **{"faulty-well": {"act": "hang"}})
     ear.wait("opened")
     one.close()
-    assert one.rss_bytes() is None
+    assert one.rss_mb() is None
 
 
 SERVER = """
@@ -239,6 +239,7 @@ def test_more_input_than_the_worker_takes_is_refused(process: Start) -> None:
     assert one.pid is not None
     os.kill(one.pid, signal.SIGSTOP)
     taken = [one.put_frame(numbered(i)) for i in range(SLOTS + 4)]
+    os.kill(one.pid, signal.SIGCONT)
     assert taken == [True] * SLOTS + [False] * 4
 
 

@@ -48,7 +48,7 @@ class StubEdge:
     async def close(self) -> None:
         self.closed = True
 
-    def ice_servers(self) -> list[dict[str, Any]]:
+    async def ice_servers(self) -> list[dict[str, Any]]:
         return []
 
     def stats(self) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -41,12 +42,14 @@ class TinyVaeConfig:
     blocks: int = 3  # memory blocks per level
     latent: int = 16
     patch: int = 1  # pixels folded into channels, rows and columns
+    grow: Literal["repeat", "shuffle"] = "repeat"  # how the decoder gains rows and columns: copies, or channels laid out
     mean: tuple[float, ...] | None = None  # set: the network works on z * std + mean
     std: tuple[float, ...] | None = None
 
 
 TINY_VAE = TinyVaeConfig()
 LIGHT_TINY_VAE = TinyVaeConfig(mean=MEAN, std=STD)
+NANO_VAE = TinyVaeConfig((Stage(2, 2, 48, 32), Stage(2, 2, 64, 48)), 64, 96, 1, 16, 4, "shuffle", (0.0,) * 16, (0.5,) * 16)
 
 
 class Memory(nn.Module):
@@ -84,17 +87,17 @@ class Pool(nn.Module):
 
 
 class Spread(nn.Module):
-    """One frame becomes `time` consecutive ones, which lie side by side in the channels first."""
+    """One frame becomes `time` consecutive ones, which lie side by side in the channels first; a position, `space` by `space`."""
 
-    def __init__(self, wide: int, time: int) -> None:
+    def __init__(self, wide: int, time: int, space: int = 1) -> None:
         super().__init__()
-        self.time = time
-        self.conv = nn.Conv2d(wide, wide * time, 1, bias=False)
+        self.time, self.space = time, space
+        self.conv = nn.Conv2d(wide, wide * time * space**2, 1, bias=False)
 
     def forward(self, x_NCHW: Tensor) -> Tensor:
-        n, c, h, w = x_NCHW.shape
-        y: Tensor = self.conv(x_NCHW)
-        return y.reshape(n * self.time, c, h, w)
+        n, _, h, w = x_NCHW.shape
+        y: Tensor = self.conv(x_NCHW).reshape(n * self.time, -1, h, w)
+        return F.pixel_shuffle(y, self.space) if self.space > 1 else y
 
 
 class Bound(nn.Module):
@@ -198,7 +201,9 @@ def _decoder(config: TinyVaeConfig) -> nn.Sequential:
     layers: list[nn.Module] = [Bound(), nn.Conv2d(config.latent, wide, 3, padding=1), nn.ReLU(True)]
     for stage in reversed(config.stages):
         layers += [Memory(wide) for _ in range(config.blocks)]
-        layers += [nn.Upsample(scale_factor=stage.space), Spread(wide, stage.time)]
+        shuffle = config.grow == "shuffle"
+        layers.append(nn.Identity() if shuffle else nn.Upsample(scale_factor=stage.space))
+        layers.append(Spread(wide, stage.time, stage.space if shuffle else 1))
         layers.append(nn.Conv2d(wide, stage.decoder, 3, padding=1, bias=False))
         wide = stage.decoder
     return nn.Sequential(*layers, nn.ReLU(True), nn.Conv2d(wide, 3 * config.patch**2, 3, padding=1))

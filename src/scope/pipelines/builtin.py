@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from scope.catalog import hookimpl
 from scope.contract import Spec
-from scope.pipelines import gray, passthrough, planned, test_pattern
+from scope.pipelines import family, gray, passthrough, test_pattern
 
 
 @hookimpl
 def pipelines() -> list[Spec]:
-    return [*planned.SPECS, test_pattern.SPEC, passthrough.SPEC, gray.SPEC]
+    return [*family.SPECS, test_pattern.SPEC, passthrough.SPEC, gray.SPEC]

@@ -5,10 +5,9 @@ from __future__ import annotations
 import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any
 
-from pydantic import BaseModel, ValidationError, create_model
+from pydantic import ValidationError
 
 from scope.contract import Change, Params, cues
 
@@ -69,17 +68,12 @@ def _not_given(key: str, value: Any) -> bool:
     return key == "prompts" and value in ("", [], None)
 
 
-@cache
-def _single(kind: type[Params], key: str) -> type[BaseModel]:
-    """A model of one field, so that one bad value cannot spoil its neighbours."""
-    info = kind.model_fields[key]
-    fields: dict[str, Any] = {key: (info.annotation, info)}
-    return create_model(f"{kind.__name__}_{key}", __config__=kind.model_config, **fields)
-
-
 def _clean(kind: type[Params], key: str, value: Any) -> Any:
-    """The value as the field takes it, in JSON's terms. Raises ValidationError."""
-    return _single(kind, key).model_validate({key: value}).model_dump(mode="json")[key]
+    """The value as the field takes it, in JSON's terms; alone, so that one bad value cannot spoil its neighbours.
+
+    Raises ValidationError.
+    """
+    return kind.model_validate({key: value}).model_dump(mode="json", include={key})[key]
 
 
 def explain(error: ValidationError, key: str) -> str:

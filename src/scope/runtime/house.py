@@ -5,6 +5,7 @@ Loading, losing and replacing a worker happen on one loader thread; sessions and
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from collections.abc import Callable, Sequence
@@ -18,14 +19,13 @@ from scope.errors import BadParams, ScopeError, Unavailable
 from scope.frame import Frame
 from scope.runtime.audience import Audience
 from scope.runtime.door import Checked
-from scope.runtime.effects import EffectParams
-from scope.runtime.live import LiveValues
+from scope.runtime.live import LiveValues, kinds_of
 from scope.runtime.options import StageRequest, plan
-from scope.runtime.params import EFFECTS, SESSION, SessionParams
+from scope.runtime.params import SESSION
 from scope.runtime.queues import FrameQueue
 from scope.runtime.session import ClientSession
 from scope.runtime.status import Status
-from scope.runtime.watch import RestartBudget
+from scope.runtime.watch import SILENT_S, RestartBudget
 from scope.runtime.worker import Worker
 from scope.settings import Settings
 
@@ -66,7 +66,7 @@ class House:
             self._generation += 1
             self._status.begin(chain)
             self._budget = RestartBudget()
-            before, self._live = self._live, LiveValues(self._kinds())
+            before, self._live = self._live, LiveValues(kinds_of(self._status.chain))
             self._live.note(self._live.door.check(before.flat()), None)
             self._loader.submit(self._start, self._generation, self._retired())
 
@@ -79,17 +79,15 @@ class House:
         self.audience.dismiss("The pipeline was unloaded.")
 
     def close(self) -> None:
-        self.unload()
+        """Harmless when repeated."""
+        with contextlib.suppress(RuntimeError):  # the loader takes nothing more: it was closed before
+            self.unload()
         self._loader.shutdown(wait=True)
         self.audience.outlets.close()
 
     def status(self) -> Change:
         with self._lock:
             return self._status.as_json()
-
-    def _kinds(self) -> dict[str, type]:
-        chain = {stage.node_id: stage.spec.params for stage in self._status.chain}
-        return {SESSION: SessionParams, EFFECTS: EffectParams, **chain}
 
     def _retired(self) -> Worker | None:
         """The present worker, which from now on is not heard any more: not even its last words, while it is ended."""
@@ -147,9 +145,8 @@ class House:
             case "dropped":
                 self._confirm(message)
                 self.audience.regret(message["tickets"])
-            case "beat":
-                self._worker_stats = message.get("stats", {})
-                return lambda: self.audience.recovered("worker_silent")
+            case "beat" | "opened":
+                return self._hear_it_live(message)
             case "starved":
                 return partial(self.audience.starve, self._status.main.name, *self._status.size)
             case "stumbled":
@@ -158,6 +155,13 @@ class House:
             case "load_failed" | "failed":
                 return self._fail(message["text"])
         return None
+
+    def _hear_it_live(self, message: Message) -> Callable[[], None] | None:
+        """What no frame may say for long: it answers again, or it is back while the picture is paused."""
+        if message["op"] == "opened":
+            return (lambda: self.audience.recovered("worker_lost")) if self._live.flat().get("paused") else None
+        self._worker_stats = message.get("stats", {})
+        return (lambda: self.audience.recovered("worker_silent")) if message["busy_s"] < SILENT_S else None
 
     def _fail(self, text: str) -> Callable[[], None]:
         """It is over, until the next load."""
@@ -214,7 +218,7 @@ class House:
         return self.audience.outlets.current
 
     def _new_run(self, session: ClientSession, parameters: Change) -> None:
-        self._live = LiveValues(self._kinds())
+        self._live = LiveValues(kinds_of(self._status.chain))
         checked = self._live.door.check(parameters)
         self._live.note(checked, None)
         session.complain(checked)
@@ -290,7 +294,5 @@ class House:
     def metrics(self) -> Change:
         """Contract 7.3, with the worker's own figures."""
         with self._lock:
-            sessions = self.audience.metrics()
-            stats, worker = dict(self._worker_stats), self._worker
-        rss = worker.rss_bytes() if worker is not None else None
-        return {"sessions": sessions, "worker": {**stats, "rss_mb": None if rss is None else round(rss / 2**20, 1)}}
+            sessions, stats, worker = self.audience.metrics(), dict(self._worker_stats), self._worker
+        return {"sessions": sessions, "worker": {**stats, "rss_mb": worker.rss_mb() if worker else None}}

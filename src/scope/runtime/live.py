@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 from scope.contract import Change, Message
 from scope.runtime.door import Checked, Door, Kinds
+from scope.runtime.effects import EffectParams
+from scope.runtime.options import StagePlan
+from scope.runtime.params import EFFECTS, SESSION, SessionParams
 
 MOST_WAITING = 1000
 MOST_REPLAYS = 2  # one less than the restarts a house allows (watch.RESTARTS): the last one is without what may be at fault
 OWN = ""  # the session of receipts nobody asked for: every cue has one, so that none is lost with a worker
+
+
+def kinds_of(chain: Sequence[StagePlan]) -> Kinds:
+    """What can be turned when `chain` runs: the session itself, the effects, and each of its pipelines."""
+    return {SESSION: SessionParams, EFFECTS: EffectParams, **{stage.node_id: stage.spec.params for stage in chain}}
 
 
 class LiveValues:

@@ -51,7 +51,8 @@ def plan(catalog: Catalog, wanted: Sequence[StageRequest]) -> tuple[StagePlan, .
 
 
 def _plan_stage(catalog: Catalog, stage: StageRequest) -> StagePlan:
-    spec = catalog.loadable(stage.pipeline_id)
+    untrained = stage.load_params.get("weights") == "random"
+    spec = catalog.find(stage.pipeline_id) if untrained else catalog.loadable(stage.pipeline_id)
     return StagePlan(stage.node_id, spec, resolve(spec, stage.load_params))
 
 

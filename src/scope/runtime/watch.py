@@ -9,7 +9,8 @@ SILENT_S = 0.9  # a running worker beats five times a second: this long without 
 LOST_S = 3.0  # ... and this long means that it hangs; a machine under load may well be late by a second
 LOADING_LOST_S = 120.0  # importing and reading weights may hold the interpreter for long
 FIRST_CHUNKS_S = 300.0  # compilation and warm-up
-CHUNK_LOST_S, CHUNK_TIMES = 20.0, 30.0  # later: this long, and this many times the usual chunk
+CHUNK_SLOW_TIMES = 10.0  # later: a chunk of so many times the usual, and of SILENT_S, is worth a warning
+CHUNK_LOST_S, CHUNK_LOST_TIMES = 10.0, 30.0  # ... and of so many times, and of this long, hangs
 RESTARTS, RESTART_WINDOW_S = 3, 60.0
 
 Verdict = Literal["fine", "silent", "lost"]
@@ -34,14 +35,16 @@ class Watch:
 
     def verdict(self, now_s: float) -> Verdict:
         silence_s = now_s - self._heard_s
-        if silence_s > (LOADING_LOST_S if self.loading else LOST_S) or self._chunk_hangs():
+        slow_s, lost_s = self._chunk_limits_s()
+        if silence_s > (LOADING_LOST_S if self.loading else LOST_S) or self._busy_s > lost_s:
             return "lost"
-        return "silent" if silence_s > SILENT_S and not self.loading else "fine"
+        return "silent" if not self.loading and (silence_s > SILENT_S or self._busy_s > slow_s) else "fine"
 
-    def _chunk_hangs(self) -> bool:
+    def _chunk_limits_s(self) -> tuple[float, float]:
+        """How long the chunk in progress may run before it is worth a warning, and before it counts as hanging."""
         if self._chunks < 3:
-            return self._busy_s > FIRST_CHUNKS_S
-        return self._busy_s > max(CHUNK_LOST_S, CHUNK_TIMES * self._chunk_s)
+            return FIRST_CHUNKS_S, FIRST_CHUNKS_S
+        return max(SILENT_S, CHUNK_SLOW_TIMES * self._chunk_s), max(CHUNK_LOST_S, CHUNK_LOST_TIMES * self._chunk_s)
 
 
 class RestartBudget:

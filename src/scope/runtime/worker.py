@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import multiprocessing
 import os
 import queue
@@ -85,10 +86,10 @@ class Worker:
         self.say({"op": "frame", "slot": place, "time_s": frame.time_s})
         return True
 
-    def rss_bytes(self) -> int | None:
-        """Resident memory of the worker process."""
+    def rss_mb(self) -> float | None:
+        """Resident memory of the worker process; None when it has none of its own, or is gone."""
         try:
-            return None if self.pid is None else int(psutil.Process(self.pid).memory_info().rss)
+            return None if self.pid is None else round(psutil.Process(self.pid).memory_info().rss / 2**20, 1)
         except psutil.Error:
             return None
 
@@ -159,6 +160,9 @@ class Worker:
                 frame.index = message["index"]
                 self._listener.on_frame(self, frame)
             return
+        if message["op"] == "log":
+            logging.getLogger(message["name"]).log(message["level"], message["text"])
+            return
         if message["op"] == "beat" and "stats" in message:
             self.watch.beat(message["busy_s"], message["stats"]["chunks"], message["stats"]["chunk_ms"] / 1000)
         if message["op"] in ("loaded", "load_failed"):
@@ -177,7 +181,7 @@ class Worker:
 
 def _body(connection: Connection, plugins: tuple[str, ...], in_process: bool) -> Body:
     if in_process:
-        return threading.Thread(target=worker_main.serve, args=(connection, plugins), name="worker", daemon=True)
+        return threading.Thread(target=worker_main.serve, args=(Channel(connection), plugins), name="worker", daemon=True)
     if (os.cpu_count() or 1) <= ONE_THREAD_CORES:
         for name in THREAD_VARIABLES:
             os.environ.setdefault(name, "1")

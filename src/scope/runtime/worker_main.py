@@ -1,7 +1,7 @@
 """The worker: one loaded chain, the weights and the chunk loop, at the other end of a pipe.
 
 Hears: load, open, turn, frame, close, stop. Says: loading, loaded, load_failed, opened, frame, applied, starved, stumbled,
-failed, beat. It ends when told to stop, or when the server is gone.
+failed, dropped, beat, log. It ends when told to stop, or when the server is gone.
 """
 
 from __future__ import annotations
@@ -35,8 +35,9 @@ log = logging.getLogger(__name__)
 def process_main(connection: Connection, plugins: tuple[str, ...]) -> None:
     """Entry of the worker process: Ctrl-C belongs to the server, which tells us when to stop."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s - %(name)s - %(levelname)s - [worker] %(message)s")
-    serve(connection, plugins, ending=_exit_soon)
+    channel = Channel(connection)
+    logging.basicConfig(level=logging.INFO, handlers=[PipeLog(channel)], format="[worker] %(message)s")
+    serve(channel, plugins, ending=_exit_soon)
     os._exit(0)  # a device library must not keep a finished worker alive
 
 
@@ -47,15 +48,27 @@ def _exit_soon() -> None:
     timer.start()
 
 
-def serve(connection: Connection, plugins: tuple[str, ...] = (), ending: Callable[[], None] = lambda: None) -> None:
+class PipeLog(logging.Handler):
+    """The worker's log lines go to the server, into the one file that a user reads."""
+
+    def __init__(self, channel: Channel) -> None:
+        super().__init__()
+        self._channel = channel
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with contextlib.suppress(OSError):  # the server is gone
+            self._channel.say({"op": "log", "name": record.name, "level": record.levelno, "text": self.format(record)})
+
+
+def serve(channel: Channel, plugins: tuple[str, ...] = (), ending: Callable[[], None] = lambda: None) -> None:
     """Run until told to stop or until the other end is gone; also used as a thread (`--in-process`)."""
-    worker = _Worker(Channel(connection), catalog.load(*plugins))
+    worker = _Worker(channel, catalog.load(*plugins))
     try:
         worker.run()
     finally:
         ending()
         worker.end()
-        connection.close()
+        channel.close()
 
 
 class _Worker:
@@ -118,7 +131,7 @@ class _Worker:
         self.say({"op": "loaded"})
 
     def _link(self, stage: dict[str, Any]) -> Link:
-        spec = self._catalog.loadable(stage["pipeline_id"])
+        spec = self._catalog.find(stage["pipeline_id"])
         assert spec.load is not None
         self.say({"op": "loading", "stage": f"Loading {spec.name}..."})
         options = spec.options.model_validate(stage["options"])

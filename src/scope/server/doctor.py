@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
+from scope import catalog
 from scope.server.hardware import Hardware, cgroup_memory_bytes
 from scope.server.page import WEB_DIR
 from scope.settings import GIB, Settings
@@ -22,6 +23,7 @@ SIGNS: dict[State, str] = {"good": "ok", "note": "--", "bad": "!!"}
 ENOUGH_MEMORY_GIB = 4
 VRAM_GIB = {"small": 8, "wan": 20}
 OPTIONAL = {
+    "tokenizers": ("prompts of the Wan2.1 family", "pip install 'scope-live[text]'"),
     "mido": ("MIDI in", "pip install mido python-rtmidi"),
     "pythonosc": ("OSC in", "pip install python-osc"),
     "sounddevice": ("audio in", "pip install sounddevice"),
@@ -46,6 +48,7 @@ def examine(settings: Settings) -> list[Check]:
         _memory,
         _gpu,
         _torch,
+        _attention,
         _encoders,
         _page,
         lambda: _folder("data folder", settings.base_dir),
@@ -112,6 +115,14 @@ def _torch() -> Check:
         return Check("torch", "bad", "not installed", "Run `pip install .` again in this environment.")
 
 
+def _attention() -> Check:
+    """Imports torch, which takes seconds; only the doctor pays."""
+    kernels = catalog.resolve("scope.models.attention:available")()
+    ready = [name for name, word in kernels.items() if word.startswith("ready")]
+    missing = "; ".join(f"{name}: {word}" for name, word in kernels.items() if name not in ready)
+    return Check("attention", "good", ", ".join(ready) + (f" ({missing})" if missing else ""))
+
+
 def _encoders() -> Check:
     if find_spec("av") is None or find_spec("aiortc") is None:
         return Check("video codecs", "bad", "PyAV or aiortc is not installed", "Run `pip install .` again in this environment.")
@@ -152,6 +163,8 @@ def _port(settings: Settings) -> Check:
 
 
 def _ice(settings: Settings) -> Check:
+    if settings.turn is not None:
+        return Check("STUN/TURN", "good", f"credentials from {settings.turn.provider}")
     if not settings.ice_servers:
         advice = "Enough on this machine and network; for viewers across the internet set SCOPE_ICE_SERVERS to a TURN server."
         return Check("STUN/TURN", "note", "none configured", advice)

@@ -15,7 +15,7 @@ import threading
 import webbrowser
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Final
+from typing import Final, Literal
 
 import uvicorn
 
@@ -118,7 +118,7 @@ def serve(settings: Settings, *, say: Callable[[str], None], browser: bool) -> i
 def _config(app: Callable[..., object]) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http="httptools" if sys.implementation.name == "cpython" else "auto",
+        http=_http(),
         ws="none",
         log_config=None,
         access_log=False,  # addresses may hold the token
@@ -126,6 +126,14 @@ def _config(app: Callable[..., object]) -> uvicorn.Config:
         proxy_headers=False,
         timeout_graceful_shutdown=GRACE_S,
     )
+
+
+def _http() -> type[asyncio.Protocol] | Literal["auto"]:
+    if sys.implementation.name != "cpython":
+        return "auto"
+    from scope.server.bounded_http import BoundedHttp  # httptools is there on CPython only
+
+    return BoundedHttp
 
 
 def _start_again(settings: Settings) -> None:

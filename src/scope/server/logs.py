@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
@@ -23,11 +24,11 @@ class Tail:
     offset: int  # where the next reading goes on
 
 
-def begin(folder: Path, *, console: bool = True) -> Path | None:
+def begin(folder: Path, *, console: bool = True, verbose: bool = False, quiet: Iterable[str] = ()) -> Path | None:
     """Log to a fresh file in `folder`, warnings also to the console. None when the folder cannot be written."""
     root = logging.getLogger()
-    root.setLevel(logging.INFO)
-    for name in QUIET:
+    root.setLevel(logging.DEBUG if verbose else logging.INFO)
+    for name in (*(() if verbose else QUIET), *quiet):
         logging.getLogger(name).setLevel(logging.WARNING)
     if console:
         loud = logging.StreamHandler(sys.stderr)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 COUNT_LIMIT = 10_000
@@ -16,11 +17,17 @@ class LoraFile:
     path: str
     size_mb: float
     folder: str | None
+    read_only: bool = False
 
 
-def scan(root: Path) -> list[LoraFile]:
-    """Every *.safetensors below `root`, sorted by folder and name; links are followed, circles are not."""
-    found = [file for _, file in zip(range(COUNT_LIMIT), _walk(root), strict=False)]
+def scan(root: Path, shared: Path | None = None) -> list[LoraFile]:
+    """Every *.safetensors below `root` and, read-only, below `shared`, sorted by folder and name.
+
+    Links are followed, circles are not.
+    """
+    found = list(islice(_walk(root), COUNT_LIMIT))
+    if shared is not None:
+        found += [replace(file, read_only=True) for file in islice(_walk(shared), COUNT_LIMIT)]
     return sorted(found, key=lambda file: (file.folder or "", file.name))
 
 

@@ -72,7 +72,7 @@ def download(desk: At, body: DownloadBody) -> Told:
 @router.get("/loras")
 def list_loras(desk: At) -> LorasReply:
     """LoRA files on this machine; `path` is what load parameters want back."""
-    found = [LoraReply.model_validate(asdict(file)) for file in loras.scan(desk.settings.lora_dir)]
+    found = [LoraReply.model_validate(asdict(file)) for file in loras.scan(desk.settings.lora_dir, desk.settings.lora_shared_dir)]
     return LorasReply(lora_files=found, loras=found)
 
 

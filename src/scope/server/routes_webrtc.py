@@ -58,7 +58,7 @@ class CandidatesBody(BaseModel):
 @router.get("/ice-servers")
 async def ice_servers(desk: At) -> IceServers:
     """STUN and TURN servers to use; empty unless configured, which is right for one machine or one network."""
-    found = desk.edge.ice_servers() if desk.edge is not None else desk.settings.ice_servers
+    found = await (await desk.webrtc()).ice_servers()
     return IceServers(iceServers=[IceServer.model_validate(server) for server in found])
 
 

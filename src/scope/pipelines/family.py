@@ -1,25 +1,51 @@
-"""The Wan2.1 family as clients may expect to find it: listed with its schema and sizes, not yet loadable in this build."""
+"""The Wan2.1 family as rows without torch: schemas, sizes, defaults. `recipes.py` has what the models differ in."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from itertools import pairwise
+from typing import Annotated, Any, Literal
 
-from scope.contract import Mode, Params, Prompts, Size, Spec, choice, knob, option
+from pydantic import Field, field_validator
+
+from scope.contract import Mode, Params, Prompts, Size, Spec, choice, cue, knob, option
+from scope.pipelines.prompt import Transition
 
 FOUR_STEPS, TWO_STEPS = (1000, 750, 500, 250), (1000, 750)
-REASON = "this build does not contain the model code yet; try test-pattern or passthrough"
+REASON = (
+    "its weights cannot be downloaded by this version yet; the load parameter weights='random' runs it untrained, "
+    "to measure speed. Try test-pattern or passthrough"
+)
 
 
 class WanParams(Params):
     """Live parameters of the family (contract 4)."""
 
     prompts: Prompts = choice((), "What to see.", category="input", component="prompts")
+    prompt_interpolation_method: Literal["linear", "slerp"] = choice("linear", "How several prompts are mixed.", order=2)
+    transition: Transition | None = cue(None, "Go to other prompts over a number of chunks.", component="transition")
+    denoising_step_list: tuple[Annotated[int, Field(ge=1, le=1000)], ...] | None = choice(
+        None, "Timesteps of the denoising, falling.", order=6, component="denoising_steps"
+    )
     noise_scale: float = knob(
         0.7, 0.0, 1.0, "How far the input video is pushed towards noise.", order=7, component="noise", modes=["video"]
     )
-    noise_controller: bool = choice(True, "Lower the noise with motion.", order=7, component="noise", modes=["video"])
+    noise_controller: bool = choice(
+        True,
+        "A little less noise when the picture moves, a little more when it rests.",
+        order=7,
+        component="noise",
+        modes=["video"],
+    )
+    kv_cache_attention_bias: float = knob(0.3, 0.01, 1.0, "Attention to the past; 1 is all of it (Krea only).", order=8)
     manage_cache: bool = choice(True, "Let changes reset the past where that is wise.", order=5, component="cache")
+
+    @field_validator("denoising_step_list")
+    @classmethod
+    def _falling(cls, steps: tuple[int, ...] | None) -> tuple[int, ...] | None:
+        if steps is not None and (not steps or any(b >= a for a, b in pairwise(steps))):
+            raise ValueError("give at least one step, each lower than the one before")
+        return steps
 
 
 class WanOptions(Size):
@@ -28,6 +54,8 @@ class WanOptions(Size):
     height: int = option(320, "Height of the picture.", ge=16, le=4096, ui={"order": 4, "component": "resolution"})
     width: int = option(576, "Width of the picture.", ge=16, le=4096, ui={"order": 4, "component": "resolution"})
     vace_context_scale: float = option(1.0, "Strength of visual control.", ge=0.0, le=2.0, ui={"order": 1, "component": "vace"})
+    weights: Literal["auto", "random"] = option("auto", "Trained weights, or random ones to measure with.", ui={"order": 9})
+    random_size: Literal["small", "full"] = option("small", "Size of a network with random weights.", ui={"order": 10})
     vae_type: Literal["wan", "lightvae", "tae", "lighttae"] = option("wan", "Which decoder.", ui={"order": 3, "label": "VAE"})
     base_seed: int = option(42, "Same seed, same video.", ge=0, ui={"order": 5, "label": "Seed"})
     denoising_steps: tuple[int, ...] = option(
@@ -79,7 +107,7 @@ def _row(
         description=description,
         params=WanParams,
         options=options,
-        load=None,
+        load=f"scope.pipelines.parts:{id.replace('-', '_')}",
         modes=modes or {"text": {}, "video": VIDEO},
         default_mode=default_mode,
         supports_prompts=True,
