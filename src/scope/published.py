@@ -1,4 +1,4 @@
-"""Published weights: which files there are, where each one lives, and which pipeline needs which (contract 5.2). No torch here."""
+"""Published weights: which files there are, where each lives, and which pipeline needs which (contract 5.2). No torch here."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ BASES: dict[str, str] = {  # pipeline -> the network its LoRAs must have been tr
 
 
 def rows(pipeline: str) -> Iterator[Published]:
-    """What a pipeline needs; nothing for one that needs no weights. Configurations are left out: a folder without them will do."""
+    """What a pipeline needs; nothing for one without weights. Configurations are left out: a folder without them will do."""
     yield from (FILES[name] for name in NEEDS.get(pipeline, ()) if FILES[name].file != CONFIG)
 
 
