@@ -20,7 +20,9 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 from scope import catalog
 from scope.server.app import ROUTERS, build
 from scope.settings import from_environment
-from tests.server.conftest import BASE_URL, StubEdge
+from scope.store.store import Store
+from scope.store.transfer import Patience
+from tests.server.conftest import BASE_URL, StubEdge, offline
 
 ROUTES = [
     (method, route.path.replace(":path}", "}"))
@@ -36,8 +38,10 @@ NOT_ASKED: list[Any] = [not_a_server_error, positive_data_acceptance]  # 501 and
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     folder = tmp_path_factory.mktemp("openapi")
-    made = from_environment({"DAYDREAM_SCOPE_DIR": str(folder / "scope")}, in_process=True)
-    app = build(replace(made, max_upload_bytes=1 << 20), catalog.load(), edge=StubEdge())
+    made = from_environment(offline(folder), in_process=True)
+    nowhere = replace(made, max_upload_bytes=1 << 20, civitai_url="http://127.0.0.1:9")
+    app = build(nowhere, catalog.load(), edge=StubEdge())
+    app.state.desk.store = Store.of(nowhere, Patience(tries=1))
     with TestClient(app, base_url=BASE_URL) as opened:
         yield opened
 

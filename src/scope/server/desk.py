@@ -21,6 +21,7 @@ from scope.runtime.options import StageRequest
 from scope.server.hardware import Hardware
 from scope.server.schemas import entry_of
 from scope.settings import Settings
+from scope.store.store import Store
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +67,11 @@ class Desk:
                 kind = await asyncio.to_thread(catalogue.edge, "webrtc")
                 self.edge = kind(self.settings)
             return self.edge
+
+    @cached_property
+    def store(self) -> Store:
+        """Weights, LoRA files and what is being fetched."""
+        return Store.of(self.settings)
 
     @cached_property
     def entries(self) -> dict[str, dict[str, Any]]:

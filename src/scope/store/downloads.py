@@ -58,10 +58,12 @@ def free_bytes(folder: Path) -> int:
 class Job:
     """Some files that are wanted together. `future` ends when it does, with its error if there was one."""
 
-    def __init__(self, name: str, plan: Plan, web: Web, patience: Patience, room: Callable[[Path], int]) -> None:
+    def __init__(
+        self, name: str, plan: Plan, web: Web, patience: Patience, room: Callable[[Path], int], then: Callable[[], None] | None
+    ) -> None:
         self.name = name
         self.future: Future[None] = Future()
-        self._plan, self._web, self._patience, self._room = plan, web, patience, room
+        self._plan, self._then, self._web, self._patience, self._room = plan, then, web, patience, room
         self._stop = Stop()
         self._pace = Pace(time.monotonic())
         self._lock = threading.Lock()
@@ -138,6 +140,8 @@ class Job:
             thread.join()
         if failures:
             raise failures[0]
+        if self._then is not None:
+            self._then()
 
     def _drain(self, waiting: deque[Transfer], failures: list[ScopeError]) -> None:
         while waiting and not failures:
@@ -179,14 +183,14 @@ class Downloads:
     _jobs: dict[str, Job] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def start(self, name: str, plan: Plan) -> Job:
-        """`plan` runs in the job's thread. Raises Busy while a job of that name runs."""
+    def start(self, name: str, plan: Plan, web: Web | None = None, then: Callable[[], None] | None = None) -> Job:
+        """`plan` and, when everything is here, `then` run in the job's thread. Raises Busy while a job of that name runs."""
         with self._lock:
             if (old := self._jobs.get(name)) is not None and not old.leaving:
                 raise Busy(f"{name} is being downloaded already.")
             if len(self._jobs) > REMEMBERED:
                 self._jobs = {known: job for known, job in self._jobs.items() if not job.over}
-            job = self._jobs[name] = Job(name, plan, self.web, self.patience, self._room)
+            job = self._jobs[name] = Job(name, plan, web or self.web, self.patience, self._room, then)
         job.begin()
         return job
 
