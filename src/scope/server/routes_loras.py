@@ -148,17 +148,15 @@ async def install_lora(desk: At, body: InstallBody) -> Installed:
     """Fetch a file from Hugging Face or CivitAI and keep it; answers when it is here, unless `wait` is false."""
     installer = desk.store.installer
 
-    def begin() -> tuple[Job | None, LoraFile | None]:
-        job, target = installer.start(installer.from_known_place(body.url, body.filename))
-        return job, installer.found(target) if job is None else None
+    def begin() -> Job | None:
+        return installer.start(installer.from_known_place(body.url, body.filename))[0]
 
-    job, file = await asyncio.to_thread(begin)
-    if job is not None and not body.wait:
+    job = await asyncio.to_thread(begin)
+    assert job is not None  # since the same will not do
+    if not body.wait:
         return Installed(message=f"Fetching {job.name.removeprefix(JOB)}", file=None)
-    if job is not None:
-        await _end_of(job)
-        file = await asyncio.to_thread(desk.store.loras.find, job.name.removeprefix(JOB))
-    assert file is not None
+    await _end_of(job)
+    file = await asyncio.to_thread(desk.store.loras.find, job.name.removeprefix(JOB))
     return Installed(message=f"LoRA {file.name} installed", file=_reply(file))
 
 
@@ -168,7 +166,7 @@ async def fetch_lora(desk: At, body: FetchBody) -> Fetched:
 
     def begin() -> tuple[Job | None, str]:
         web = desk.store.web(body.civitai_token) if body.civitai_token else None
-        job, target = desk.store.installer.start(_request(desk, body), web)
+        job, target = desk.store.installer.start(_request(desk, body), web, same_will_do=True)
         return job, target.relative_to(desk.settings.lora_dir).as_posix()
 
     job, relative = await asyncio.to_thread(begin)

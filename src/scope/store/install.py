@@ -47,13 +47,20 @@ class Installer:
 
     # -- what is asked for, in its several forms ----------------------------------------------------------------------
 
-    def from_known_place(self, url: str, filename: str | None) -> Request:
-        """An address on Hugging Face or CivitAI, as one copies it from a page. Raises BadInput, and as `Civitai` does."""
+    def from_known_place(self, url: str, filename: str | None, *, anywhere: bool = False) -> Request:
+        """An address on Hugging Face or CivitAI (or anywhere), as one copies it from a page.
+
+        Raises BadInput, and as `Civitai` does.
+        """
         at = place(url)
         own = {place(service.address).host for service in (self.hub, self.civitai)}
-        if at.host not in own and not any(at.host == host or at.host.endswith(f".{host}") for host in KNOWN_HOSTS):
+        if (
+            not anywhere
+            and at.host not in own
+            and not any(at.host == host or at.host.endswith(f".{host}") for host in KNOWN_HOSTS)
+        ):
             raise BadInput(f"LoRAs are installed from {', '.join(KNOWN_HOSTS)}; {at.host} is none of these.")
-        if "/blob/" in at.target:
+        if "/blob/" in at.target and at.host in (place(self.hub.address).host, "huggingface.co"):
             raise BadInput(
                 "That is the page about the file; use the address of the file itself, with /resolve/ instead of /blob/."
             )
@@ -88,16 +95,16 @@ class Installer:
 
     # -- fetching -----------------------------------------------------------------------------------------------------
 
-    def start(self, request: Request, web: Web | None = None) -> tuple[Job | None, Path]:
-        """Begin, and say where the file will be; no job when the very file is here already.
+    def start(self, request: Request, web: Web | None = None, *, same_will_do: bool = False) -> tuple[Job | None, Path]:
+        """Begin, and say where the file will be; no job when the very file is here already and `same_will_do`.
 
         Asks the server what it has before anything is begun. Raises BadInput, Busy when the name is taken, Denied, NotFound,
         Unavailable.
         """
-        wanted, told = self._wanted(request, web or self.downloads.web)
+        wanted, told = self._wanted(request, web or self.downloads.web, same_will_do)
         relative = wanted.target.relative_to(self.loras.root).as_posix()
         if wanted.target.exists():
-            if wanted.sha256 is not None and sha256(wanted.target) == wanted.sha256:
+            if same_will_do and wanted.sha256 is not None and sha256(wanted.target) == wanted.sha256:
                 return None, wanted.target
             raise Busy(f"There is a LoRA {relative} already.")
         job = self.downloads.start(_job_name(relative), lambda: [wanted], web, then=lambda: self._note(wanted, told, relative))
@@ -111,11 +118,11 @@ class Installer:
         known = wanted.sha256 or sha256(wanted.target)
         self.loras.manifest.note(relative, request.origin, known, wanted.target.stat().st_size)
 
-    def _wanted(self, request: Request, web: Web) -> tuple[Wanted, Request]:
+    def _wanted(self, request: Request, web: Web, same_will_do: bool) -> tuple[Wanted, Request]:
         if request.sha256 is not None and not SHA256.fullmatch(request.sha256):
             raise BadInput("A SHA-256 has 64 hexadecimal digits.")
         early = request.filename and _target(self.loras.root, request.subfolder, request.filename)
-        if early and early.exists() and request.sha256:
+        if early and early.exists() and (request.sha256 or not same_will_do):
             return _as_wanted(request, early), request
         with patiently(lambda: web.get(request.url), self.patience, Stop()) as reply:
             name = request.filename or _told_name(reply) or PurePosixPath(unquote(urlsplit(request.url).path)).name

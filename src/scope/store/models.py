@@ -68,6 +68,11 @@ class Models:
         """About how much a complete download is."""
         return sum(row.megabytes for row in rows(pipeline)) * 1_000_000
 
+    def bytes_here(self, pipeline: str) -> int:
+        """How much of a pipeline lies on the disk."""
+        paths = [self._path(row.repo, part) for row in rows(pipeline) for part in row.parts]
+        return sum(path.stat().st_size for path in paths if path.is_file())
+
     # -- fetching -----------------------------------------------------------------------------------------------------
 
     def job(self, pipeline: str) -> Job | None:
