@@ -52,3 +52,18 @@ async def wait_level(page: Page, level: int, timeout_s: float = 5.0) -> float:
             return time.monotonic() - began_s
         await page.wait_for_timeout(10)
     raise TimeoutError(f"the level never became {level}; it is {await code(page)}")
+
+
+COLOURS = """() => {
+  const video = document.querySelector('[data-testid="stage-video"]');
+  const canvas = document.createElement("canvas");
+  canvas.width = video.videoWidth; canvas.height = 1;
+  const pen = canvas.getContext("2d", {willReadFrequently: true});
+  pen.drawImage(video, 0, video.videoHeight / 4, video.videoWidth, 1, 0, 0, video.videoWidth, 1);
+  return Array.from(pen.getImageData(0, 0, canvas.width, 1).data);
+}"""
+
+
+async def colours(page: Page) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    """[width, 3]: the colours along one line of the picture, a quarter down, as the browser shows them."""
+    return np.array(await page.evaluate(COLOURS), np.uint8).reshape(-1, 4)[:, :3]

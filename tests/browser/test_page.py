@@ -6,9 +6,10 @@ import os
 import signal
 from pathlib import Path
 
+import numpy as np
 from playwright.async_api import Page, expect
 
-from tests.browser.stage import code, luma, next_code, wait_level
+from tests.browser.stage import code, colours, luma, next_code, wait_level
 from tests.live_server import LiveServer
 
 
@@ -135,3 +136,14 @@ async def test_no_input_is_said_on_the_stage(page: Page) -> None:
     await page.get_by_test_id("input-select").select_option("pattern")
     await expect(page.get_by_test_id("no-input")).to_be_hidden(timeout=5_000)
     await next_code(page)
+
+
+async def test_the_browser_shows_the_colours_that_were_meant(page: Page) -> None:
+    """H.264 without its matrix written into the stream comes out up to 39 of 255 off."""
+    await play(page, "test-pattern")
+    await next_code(page)
+    await page.wait_for_timeout(1500)
+    line = (await colours(page)).astype(int)
+    for name, meant in {"yellow": (191, 191, 0), "green": (0, 191, 0), "red": (191, 0, 0), "blue": (0, 0, 191)}.items():
+        off = np.abs(line - meant).max(1).min()
+        assert off <= 8, f"{name} is {off} off"
