@@ -53,7 +53,7 @@ class Settings:
     civitai_url: str = "https://civitai.com"
     hub_token: str | None = field(default=None, repr=False)  # from the environment, which wins over a stored one
     civitai_token: str | None = field(default=None, repr=False)
-    hub_token_file: Path = Path.home() / ".cache/huggingface/token"  # the hub's own tools keep theirs there
+    hub_token_file: Path = field(default_factory=lambda: Path.home() / ".cache/huggingface/token")  # as the hub's own tools do
     fetch_from: tuple[str, ...] = ()  # origins in this network that may be fetched from, also without encryption
     verbose: bool = False  # everything is logged
     quiet_loggers: tuple[str, ...] = ()  # these log warnings only

@@ -58,7 +58,11 @@ class Desk:
     hardware: Hardware = field(default_factory=Hardware)
     started_s: float = field(default_factory=time.time)
     edge: WebRtcEdge | None = None  # made when first needed: importing it costs more than the rest of the server
+    store: Store = field(init=False)  # weights, LoRA files, keys, and what is being fetched
     _making: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def __post_init__(self) -> None:
+        self.store = Store.of(self.settings)
 
     async def webrtc(self) -> WebRtcEdge:
         """The edge; imported in a thread, so that the server answers meanwhile."""
@@ -67,11 +71,6 @@ class Desk:
                 kind = await asyncio.to_thread(catalogue.edge, "webrtc")
                 self.edge = kind(self.settings)
             return self.edge
-
-    @cached_property
-    def store(self) -> Store:
-        """Weights, LoRA files and what is being fetched."""
-        return Store.of(self.settings)
 
     @cached_property
     def entries(self) -> dict[str, dict[str, Any]]:
