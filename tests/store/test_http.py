@@ -207,12 +207,14 @@ def test_install_without_waiting_and_cancel(far: Far, client: TestClient) -> Non
     assert client.get(LORAS).json()["loras"] == []
 
 
-def test_the_file_a_workflow_names(far: Far, other: Far, client: TestClient) -> None:
+def test_the_file_a_workflow_names(far: Far, other: Far, client: TestClient, settings: Settings) -> None:
     far.publish("alice/styles", {"neon.safetensors": CONTENT})
     body = {"source": "huggingface", "repo_id": "alice/styles", "hf_filename": "neon.safetensors", "subfolder": "imported"}
     reply = client.post("/api/v1/lora/download", json=body | {"expected_sha256": sha256(CONTENT)}).json()
     assert (reply["filename"], reply["sha256"], reply["size_bytes"]) == ("neon.safetensors", sha256(CONTENT), len(CONTENT))
     assert Path(reply["path"]).read_bytes() == CONTENT
+    assert client.post("/api/v1/lora/download", json=body | {"expected_sha256": sha256(CONTENT)}).json() == reply
+    (settings.lora_dir / "lora_manifest.json").unlink()  # a file that was put there by hand will do as well
     assert client.post("/api/v1/lora/download", json=body | {"expected_sha256": sha256(CONTENT)}).json() == reply
     assert client.post("/api/v1/lora/download", json=body | {"subfolder": None, "expected_sha256": "0" * 64}).status_code in (
         400,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import random
 import threading
 import time
@@ -270,6 +272,18 @@ def test_one_writer_at_a_time(tmp_path: Path) -> None:
             assert second is None
     with claim(path) as third:
         assert third is not None and third.size == 1
+
+
+@pytest.mark.skipif(os.name != "posix", reason="flock is POSIX")
+def test_a_file_system_without_locks(far: Far, web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_locks(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "no locks here")
+
+    monkeypatch.setattr("fcntl.flock", no_locks)
+    far.put("/file", CONTENT, breaks_after_bytes=[1000])
+    file = wanted(far, tmp_path)
+    fetch(file, web)
+    assert file.target.read_bytes() == CONTENT
 
 
 def test_someone_elses_file_stays(far: Far, web: Web, tmp_path: Path) -> None:

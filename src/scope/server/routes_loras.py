@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from pathlib import Path as FilePath
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path
@@ -16,6 +17,7 @@ from scope.store.downloads import Job
 from scope.store.install import Request
 from scope.store.loras import LoraFile
 from scope.store.manifest import Origin
+from scope.store.models import sha256
 
 router = APIRouter(prefix="/api/v1", tags=["loras"], route_class=problems.StrictRoute)
 Text = Annotated[str, Field(max_length=4096)]
@@ -117,7 +119,7 @@ def _reply(file: LoraFile) -> LoraReply:
     return LoraReply(
         name=file.name,
         path=file.path,
-        size_mb=file.size_mb,
+        size_mb=round(file.size_bytes / (1 << 20), 2),
         folder=file.folder,
         sha256=file.sha256,
         provenance=dict(file.provenance) if file.provenance is not None else None,
@@ -192,9 +194,9 @@ def _request(desk: Desk, body: FetchBody) -> Request:
 
 
 def _fetched(desk: Desk, relative: str) -> Fetched:
-    file, entry = desk.store.loras.find(relative), desk.store.loras.manifest.entries().get(relative, {})
-    size_bytes = entry.get("size_bytes", round(file.size_mb * (1 << 20)))
-    return Fetched(filename=relative.rpartition("/")[2], path=file.path, sha256=file.sha256 or "", size_bytes=size_bytes)
+    file = desk.store.loras.find(relative)
+    known = file.sha256 or sha256(FilePath(file.path))
+    return Fetched(filename=relative.rpartition("/")[2], path=file.path, sha256=known, size_bytes=file.size_bytes)
 
 
 async def _end_of(job: Job) -> None:

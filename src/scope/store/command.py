@@ -158,7 +158,7 @@ def list_loras(sha256: Annotated[bool, typer.Option("--sha256", help="Compute an
         for file in found:
             words = f"  words: {', '.join(file.about.trigger_words)}" if file.about.trigger_words else ""
             fits = file.about.problem or file.about.base_model
-            typer.echo(f"{file.relative}  {file.size_mb} MB  {fits}{words}" + (f"  {file.sha256}" if sha256 else ""))
+            typer.echo(f"{file.relative}  {readable(file.size_bytes)}  {fits}{words}" + (f"  {file.sha256}" if sha256 else ""))
         if not found:
             typer.echo(f"There are none in {settings.lora_dir}")
 

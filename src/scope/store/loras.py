@@ -26,7 +26,7 @@ Mark = tuple[str, int, int]  # path, size, time of the last change: as long as i
 class LoraFile:
     name: str
     path: str
-    size_mb: float
+    size_bytes: int
     folder: str | None
     read_only: bool
     relative: str  # below its root
@@ -79,7 +79,7 @@ class Loras:
         return LoraFile(
             name=path.stem,
             path=str(path.absolute()),
-            size_mb=round(stat.st_size / (1 << 20), 2),
+            size_bytes=stat.st_size,
             folder=None if folder == "." else folder,
             read_only=root != self.root,
             relative=relative,

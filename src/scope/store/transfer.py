@@ -222,6 +222,8 @@ class Transfer:
         """Raises TryAgain when there is more to come."""
         if partial.size and partial.size == self.wanted.size_bytes:
             return
+        if self.wanted.sha256 is not None:
+            partial.catch_up()
         with stop.watching(self.web.get(self.wanted.url, partial.size)) as reply:
             self._begin(reply, partial)
             while piece := reply.read(BLOCK_BYTES):
