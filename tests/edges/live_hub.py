@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from functools import cache
 from time import monotonic, sleep
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from scope.contract import Client, Join, Message, Role
 from scope.errors import Busy, Unavailable
@@ -76,6 +78,7 @@ class LiveHub:
         self.size = (width, height)
         self.rate_hz = rate_hz
         self.paused = False
+        self.hard = False  # noise that moves, which takes every bit it is given
         self.loaded, self.busy = True, False
         self.sessions: dict[str, LiveSession] = {}
         self.made_s: dict[int, float] = {}
@@ -115,7 +118,7 @@ class LiveHub:
             if self.paused:
                 continue
             number += 1
-            frame = draw(*self.size, number, level=number % 200)
+            frame = (draw_noise if self.hard else draw)(*self.size, number, level=number % 200)
             self.made_s[number] = monotonic()
             self.current = frame
             for queue in self.queues:
@@ -131,3 +134,16 @@ def draw(width: int, height: int, number: int, level: int = 0) -> Frame:
     framecode.draw(pixels, number, level)
     frame = Frame.from_rgb(pixels, monotonic())
     return Frame.from_i420(frame.i420(), frame.time_s)
+
+
+def draw_noise(width: int, height: int, number: int, level: int = 0) -> Frame:
+    """The code on top of moving noise, smoothed so that it is hard and not hopeless."""
+    block = np.roll(_noise(width, height), number * 3, axis=1)
+    framecode.draw(block[:height], number, level)
+    return Frame.from_i420(block, monotonic())
+
+
+@cache
+def _noise(width: int, height: int) -> NDArray[np.uint8]:
+    noise = np.random.default_rng(7).integers(60, 200, (height * 3 // 2, width))
+    return ((noise + np.roll(noise, 1, 0) + np.roll(noise, 1, 1) + np.roll(noise, 2, 1)) // 4).astype(np.uint8)

@@ -40,6 +40,34 @@ async def test_one_packet_in_twenty_lost(connect: Connect, codec: str) -> None:
     assert client.numbers[-1] - client.numbers[0] > 100
 
 
+def narrow(client: RtcClient, bps: float) -> None:
+    """A bottleneck of that rate before the client, with a quarter of a second of queue."""
+    (connection,) = {each.receiver.transport.transport._connection for each in client.connection.getTransceivers()}
+    whole, loop, free_s = connection.data_received, asyncio.get_running_loop(), 0.0
+
+    def received(data: bytes, component: int) -> None:
+        nonlocal free_s
+        free_s = max(free_s, loop.time())
+        if free_s - loop.time() < 0.25:
+            free_s += len(data) * 8 / bps
+            loop.call_at(free_s, whole, data, component)
+
+    connection.data_received = received  # type: ignore[method-assign]  # this client's only
+
+
+@pytest.mark.parametrize("codec", ["H264", "VP8"])
+async def test_a_link_that_narrows_freezes_for_a_moment_only(connect: Connect, hub: LiveHub, codec: str) -> None:
+    hub.size, hub.hard = (320, 320), True
+    client = await connect(codecs=(codec,))
+    await client.first_frame()
+    await asyncio.sleep(2.0)
+    narrow(client, 900_000)
+    await asyncio.sleep(6.0)
+    began_s = monotonic()
+    await asyncio.sleep(2.0)
+    assert client.fps(began_s, began_s + 2.0) > 20, "at a fixed rate it froze for as long as the link was narrow"
+
+
 async def test_one_bad_viewer_does_not_hold_up_another(connect: Connect) -> None:
     bad, good = await connect(codecs=("H264",)), await connect(codecs=("H264",), direction="recvonly")
     await good.first_frame()

@@ -12,7 +12,7 @@ from av import VideoFrame
 from scope.edges.encoder import CODECS, Encoded, Encoder
 from scope.frame import Frame
 from scope.pipelines import framecode
-from tests.edges.live_hub import COLOUR, draw
+from tests.edges.live_hub import COLOUR, draw, draw_noise
 
 BPS = 3_000_000
 NAMES = pytest.mark.parametrize("name", ["H264", "VP8"])
@@ -116,3 +116,12 @@ def test_payloads_fit_into_packets(name: str) -> None:
     encoded = encode(Encoder(CODECS[name]), Source(512).next(), 0, bps=6_000_000)
     assert len(encoded.payloads) > 5
     assert max(map(len, encoded.payloads)) <= 1300
+
+
+@NAMES
+@pytest.mark.parametrize("bps", [500_000, 1_000_000])
+def test_a_hard_picture_gets_no_more_than_it_may_have(name: str, bps: int) -> None:
+    encoder = Encoder(CODECS[name])
+    pictures = [encode(encoder, draw_noise(512, 512, n), n, key=n == 45, bps=bps) for n in range(75)]
+    assert sum(each.size_bytes for each in pictures[15:45]) * 8 < 1.3 * bps
+    assert pictures[45].key and pictures[45].size_bytes * 8 < 0.25 * bps, "a keyframe must fit through a full link"

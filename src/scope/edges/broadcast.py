@@ -18,7 +18,8 @@ from scope.frame import Frame
 log = logging.getLogger(__name__)
 
 REPEAT_S = 0.1  # without a new picture the last one is sent again, so that no video element goes black or gives up
-KEY_GAP_S = 0.3  # a keyframe is ten times a picture: a storm of requests must not become a storm of keyframes
+KEY_GAP_S, KEY_GAP_MOST_S = 0.3, 2.0  # a storm of requests must not become a storm of keyframes
+KEY_DRAINS = 2.0  # times what a keyframe takes on the link: before that, another one only adds to the jam
 VIEWER_DEPTH = 8  # pictures; a viewer further behind drops all and waits for a keyframe
 CLOCK_HZ = 90_000
 EASE = 0.1  # of the running means
@@ -88,6 +89,7 @@ class Relay:
         self._nudge: Frame | None = None  # the last picture, put into our own queue to wake the thread
         self._key_wanted = True
         self._key_s = self._out_s = float("-inf")
+        self._key_gap_s = KEY_GAP_S
         self._timestamp = 0
         self._origin_s = monotonic()
         self._gap_s, self._picture_bits = 1 / RATE_HZ, 0.0  # running means
@@ -170,11 +172,11 @@ class Relay:
         if self._key_wanted and self._last is None:
             due_s = now_s
         elif self._key_wanted:
-            due_s = min(due_s, max(self._key_s + KEY_GAP_S, self._out_s + 1 / RATE_HZ))  # the next picture is as good
+            due_s = min(due_s, max(self._key_s + self._key_gap_s, self._out_s + 1 / RATE_HZ))  # the next picture is as good
         return max(0.0, due_s - now_s)
 
     def _key_due(self, now_s: float) -> bool:
-        return self._key_wanted and now_s - self._key_s >= KEY_GAP_S
+        return self._key_wanted and now_s - self._key_s >= self._key_gap_s
 
     def _encode(self, frame: Frame, now_s: float) -> None:
         began_s = perf_counter()
@@ -186,7 +188,9 @@ class Relay:
         self._note(encoded, (perf_counter() - began_s) * 1e3, now_s)
         self._last, self._out_s = frame, now_s
         if encoded is not None:
-            self._key_s = now_s if encoded.key else self._key_s
+            if encoded.key:
+                drained_s = KEY_DRAINS * encoded.size_bytes * 8 / bps
+                self._key_s, self._key_gap_s = now_s, min(max(KEY_GAP_S, drained_s), KEY_GAP_MOST_S)
             self._loop.call_soon_threadsafe(self._deliver, encoded)
 
     def _target_bps(self, pixels: int, now_s: float) -> int:
