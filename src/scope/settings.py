@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -88,7 +89,7 @@ def from_environment(env: Mapping[str, str] = os.environ, **flags: Any) -> Setti
         "lora_shared_dir": _path(env, "DAYDREAM_SCOPE_LORA_SHARED_DIR", Path())
         if env.get("DAYDREAM_SCOPE_LORA_SHARED_DIR")
         else None,
-        "hub_url": (env.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/"),
+        "hub_url": _web_address(env, "HF_ENDPOINT", "https://huggingface.co"),
         "hub_token": env.get("HF_TOKEN") or env.get("HUGGING_FACE_HUB_TOKEN") or None,
         "civitai_token": env.get("CIVITAI_API_TOKEN") or None,
         "hub_token_file": _hub_token_file(env),
@@ -107,6 +108,13 @@ def from_environment(env: Mapping[str, str] = os.environ, **flags: Any) -> Setti
 
 def _path(env: Mapping[str, str], name: str, default: Path) -> Path:
     return Path(env[name]).expanduser() if env.get(name) else default
+
+
+def _web_address(env: Mapping[str, str], name: str, default: str) -> str:
+    text = (env.get(name) or default).rstrip("/")
+    if not re.fullmatch(r"https?://[^\s/@?#]+(/[^\s?#]*)?", text):
+        raise BadInput(f"{name} is {text!r}; give an address that begins with https://")
+    return text
 
 
 def _hub_token_file(env: Mapping[str, str]) -> Path:

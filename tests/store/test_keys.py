@@ -83,3 +83,10 @@ def test_where_the_hubs_own_tools_keep_it(tmp_path: Path) -> None:
     assert from_environment({"HF_HOME": home}).hub_token_file == tmp_path / "token"
     assert from_environment({"XDG_CACHE_HOME": home}).hub_token_file == tmp_path / "huggingface" / "token"
     assert from_environment({}).hub_token_file == Path.home() / ".cache/huggingface/token"
+
+
+@pytest.mark.parametrize("address", ["hf-mirror.com", "ftp://mirror.example", "https://user@mirror.example", "https://"])
+def test_a_mirror_that_is_no_address(address: str) -> None:
+    with pytest.raises(BadInput, match="HF_ENDPOINT"):
+        from_environment({"HF_ENDPOINT": address})
+    assert from_environment({"HF_ENDPOINT": "http://mirror.lan:8080/hub/"}).hub_url == "http://mirror.lan:8080/hub"

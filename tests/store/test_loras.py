@@ -80,7 +80,7 @@ def test_shared_ones_stay(loras: Loras, tmp_path: Path) -> None:
     with pytest.raises(Denied, match="shared"):
         loras.remove("a")
     with pytest.raises(Denied):
-        loras.set_origin("a", Origin("local"))
+        loras.set_origin("a", {"source": "local"})
     assert path.exists()
 
 
@@ -150,10 +150,10 @@ def test_where_they_come_from(loras: Loras) -> None:
 
 def test_said_later(loras: Loras) -> None:
     path = put(loras.root / "a.safetensors")
-    entry = loras.set_origin("a", Origin("url", url="https://example.com/a.safetensors"))
+    entry = loras.set_origin("a", {"source": "url", "url": "https://example.com/a.safetensors", "repo_id": None})
     assert entry["sha256"] == sha256(path.read_bytes()) and entry["filename"] == "a.safetensors"
     with pytest.raises(NotFound):
-        loras.set_origin("b", Origin("local"))
+        loras.set_origin("b", {"source": "local"})
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"entries": 1}', '{"entries": {"a.safetensors": 1}}', "[" * 100_000])

@@ -119,6 +119,6 @@ async def _close(desk: Desk) -> None:
             if desk.edge is not None:
                 await desk.edge.close()
             await asyncio.to_thread(desk.house.close)
-            await asyncio.to_thread(desk.store.close)
+            await asyncio.to_thread(desk.close_store)
     except TimeoutError:
         log.error("closing took longer than %.0f s; leaving it", CLOSE_LIMIT_S)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 from fastapi import Depends
 from starlette.requests import HTTPConnection
@@ -21,7 +21,9 @@ from scope.runtime.options import StageRequest
 from scope.server.hardware import Hardware
 from scope.server.schemas import entry_of
 from scope.settings import Settings
-from scope.store.store import Store
+
+if TYPE_CHECKING:
+    from scope.store.store import Store
 
 log = logging.getLogger(__name__)
 
@@ -58,11 +60,7 @@ class Desk:
     hardware: Hardware = field(default_factory=Hardware)
     started_s: float = field(default_factory=time.time)
     edge: WebRtcEdge | None = None  # made when first needed: importing it costs more than the rest of the server
-    store: Store = field(init=False)  # weights, LoRA files, keys, and what is being fetched
     _making: asyncio.Lock = field(default_factory=asyncio.Lock)
-
-    def __post_init__(self) -> None:
-        self.store = Store.of(self.settings)
 
     async def webrtc(self) -> WebRtcEdge:
         """The edge; imported in a thread, so that the server answers meanwhile."""
@@ -71,6 +69,18 @@ class Desk:
                 kind = await asyncio.to_thread(catalogue.edge, "webrtc")
                 self.edge = kind(self.settings)
             return self.edge
+
+    @cached_property
+    def store(self) -> Store:
+        """Weights, LoRA files, keys, and what is being fetched; imported when first asked for."""
+        from scope.store.store import Store
+
+        return Store.of(self.settings)
+
+    def close_store(self) -> None:
+        """End the downloads, if any were ever asked for."""
+        if "store" in vars(self):
+            self.store.close()
 
     @cached_property
     def entries(self) -> dict[str, dict[str, Any]]:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from pathlib import Path as FilePath
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from fastapi import APIRouter, Path
 from pydantic import BaseModel, Field
@@ -13,11 +12,11 @@ from pydantic import BaseModel, Field
 from scope.errors import BadInput, NotFound
 from scope.server import problems
 from scope.server.desk import At, Desk
-from scope.store.downloads import Job
-from scope.store.install import Request
-from scope.store.loras import LoraFile
-from scope.store.manifest import Origin
-from scope.store.models import sha256
+
+if TYPE_CHECKING:
+    from scope.store.downloads import Job
+    from scope.store.install import Request
+    from scope.store.loras import LoraFile
 
 router = APIRouter(prefix="/api/v1", tags=["loras"], route_class=problems.StrictRoute)
 Text = Annotated[str, Field(max_length=4096)]
@@ -194,9 +193,8 @@ def _request(desk: Desk, body: FetchBody) -> Request:
 
 
 def _fetched(desk: Desk, relative: str) -> Fetched:
-    file = desk.store.loras.find(relative)
-    known = file.sha256 or sha256(FilePath(file.path))
-    return Fetched(filename=relative.rpartition("/")[2], path=file.path, sha256=known, size_bytes=file.size_bytes)
+    file = desk.store.loras.hashed(desk.store.loras.find(relative))
+    return Fetched(filename=relative.rpartition("/")[2], path=file.path, sha256=file.sha256 or "", size_bytes=file.size_bytes)
 
 
 async def _end_of(job: Job) -> None:
@@ -245,5 +243,5 @@ def remove_lora(desk: At, name: Where) -> Removed:
 @router.put("/lora/{filename:path}/provenance")
 def set_provenance(desk: At, filename: Where, body: ProvenanceBody) -> ManifestEntry:
     """Write down where a file came from."""
-    entry = desk.store.loras.set_origin(filename, Origin(**body.model_dump()))
+    entry = desk.store.loras.set_origin(filename, body.model_dump())
     return ManifestEntry.model_validate(entry)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
@@ -12,7 +12,9 @@ from scope.errors import NotFound, Unavailable
 from scope.server import problems
 from scope.server.desk import At, Desk
 from scope.server.routes_process import Told
-from scope.store.downloads import Progress
+
+if TYPE_CHECKING:
+    from scope.store.downloads import Progress
 
 router = APIRouter(prefix="/api/v1", tags=["models"], route_class=problems.StrictRoute)
 PipelineId = Annotated[str, Query(max_length=200)]

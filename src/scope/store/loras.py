@@ -6,7 +6,7 @@ import json
 import os
 import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -129,16 +129,21 @@ class Loras:
         self.manifest.forget(file.relative)
         return file
 
-    def set_origin(self, name: str, origin: Origin) -> Entry:
-        """Write down where a file of ours came from. Raises NotFound, BadInput, Denied, Unavailable."""
+    def hashed(self, file: LoraFile) -> LoraFile:
+        """The same, with its SHA-256. Raises NotFound when it is gone."""
+        try:
+            return file if file.sha256 else replace(file, sha256=sha256(Path(file.path)))
+        except OSError:
+            raise NotFound(f"There is no LoRA {file.relative}.") from None
+
+    def set_origin(self, name: str, provenance: Mapping[str, Any]) -> Entry:
+        """Write down where a file of ours came from, in the manifest's words. Raises NotFound, BadInput, Denied, Unavailable."""
         file = self.find(name)
         if file.read_only:
             raise Denied(f"{file.relative} lies in the shared folder, which is only read.")
-        try:
-            size_bytes = Path(file.path).stat().st_size
-            return self.manifest.note(file.relative, origin, file.sha256 or sha256(Path(file.path)), size_bytes)
-        except OSError as error:
-            raise Unavailable(f"{file.relative} cannot be read: {error.strerror}.") from error
+        known = self.hashed(file)
+        origin = Origin(**{name: value for name, value in provenance.items() if value is not None})
+        return self.manifest.note(file.relative, origin, known.sha256, known.size_bytes)
 
     # -- hashes -------------------------------------------------------------------------------------------------------
 
