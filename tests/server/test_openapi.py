@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis.errors import Unsatisfiable
 from schemathesis import Case, GenerationMode
 from schemathesis.checks import not_a_server_error
-from schemathesis.specs.openapi.checks import positive_data_acceptance
+from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
 from scope import catalog
 from scope.server.app import ROUTERS, build
@@ -32,6 +32,7 @@ ROUTES = [
     for method in sorted(route.methods or ())
 ]
 EXAMPLES = 12
+TOO_LARGE = (413, 414)
 NOT_ASKED: list[Any] = [not_a_server_error, positive_data_acceptance]  # 501 and 503 are honest; not every name that fits is known
 
 
@@ -57,7 +58,8 @@ def _ask(client: TestClient, case: Case[Any]) -> None:
     reply = client.request(**{"content" if name == "data" else name: value for name, value in asked.items()})
     client.cookies.clear()
     assert reply.status_code != 500
-    case.validate_response(reply, excluded_checks=NOT_ASKED)
+    refused_for_size = [negative_data_rejection] if reply.status_code in TOO_LARGE else []  # a refusal schemathesis does not know
+    case.validate_response(reply, excluded_checks=NOT_ASKED + refused_for_size)
 
 
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=["good", "bad"])
