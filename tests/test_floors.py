@@ -9,21 +9,23 @@ from pathlib import Path
 import pytest
 
 SRC = Path(__file__).parent.parent / "src" / "scope"
-GROUND = {"errors", "frame", "contract", "settings", "__init__"}  # what every room may use
+GROUND = {"errors", "frame", "contract", "settings", "published", "__init__"}  # what every room may use
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "frame": set(),
     "settings": {"errors", "__init__"},
+    "published": {"errors"},
     "contract": {"errors", "frame"},
     "catalog": GROUND,
     "models": GROUND,
     "listening": GROUND,
     "edges": GROUND,
+    "store": GROUND,
     "runtime": GROUND | {"catalog"},
     "pipelines": GROUND | {"models", "catalog"},
-    "server": GROUND | {"runtime", "listening", "catalog"},
+    "server": GROUND | {"runtime", "listening", "catalog", "store"},
     "offline": GROUND | {"runtime", "catalog"},
-    "__main__": GROUND | {"runtime", "server", "catalog", "offline"},
+    "__main__": GROUND | {"runtime", "server", "catalog", "store", "offline"},
     "__init__": set(),
 }
 FILE_LINES, FUNCTION_LINES = 300, 40

@@ -15,11 +15,14 @@ import typer
 from scope import __version__
 from scope.errors import BadInput, ScopeError
 from scope.settings import Settings, from_environment
+from scope.store import command as store
 
 if TYPE_CHECKING:
     from scope.frame import Frame
 
 cli = typer.Typer(name="scope", help="An instrument for live AI video.", add_completion=False, pretty_exceptions_enable=False)
+cli.add_typer(store.models, name="models")
+cli.add_typer(store.loras, name="loras")
 OWN_OPTIONS = {"--version", "--help"}  # of the command itself; every other option belongs to `serve`
 RELOAD_PAUSE_S = 0.5
 

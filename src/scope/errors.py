@@ -6,6 +6,8 @@ ScopeError
     NotFound         nothing under that name
     Unavailable      it exists, but not on this machine or not now; the text says what is missing
     Busy             someone else has it
+    Denied           not for us; the text says what would open it
+        NeedsToken   whoever keeps it wants to know who asks
     StreamFailed     the model raised; this stream is over
     WorkerLost       the worker process died or no longer answers
 """
@@ -33,6 +35,14 @@ class Unavailable(ScopeError):
 
 class Busy(ScopeError):
     """Someone else has it."""
+
+
+class Denied(ScopeError):
+    """Not for us; the text says what would open it."""
+
+
+class NeedsToken(Denied):
+    """Whoever keeps it wants to know who asks."""
 
 
 class StreamFailed(ScopeError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,6 +50,12 @@ class Settings:
     ice_servers: tuple[dict[str, Any], ...] = ()
     turn: TurnAccount | None = None
     lora_shared_dir: Path | None = None  # read-only LoRAs besides our own
+    hub_url: str = "https://huggingface.co"  # or a mirror of it
+    civitai_url: str = "https://civitai.com"
+    hub_token: str | None = field(default=None, repr=False)  # from the environment, which wins over a stored one
+    civitai_token: str | None = field(default=None, repr=False)
+    hub_token_file: Path = field(default_factory=lambda: Path.home() / ".cache/huggingface/token")  # as the hub's own tools do
+    fetch_from: tuple[str, ...] = ()  # origins in this network that may be fetched from, also without encryption
     verbose: bool = False  # everything is logged
     quiet_loggers: tuple[str, ...] = ()  # these log warnings only
     second_controller: ControllerPolicy = "takeover"
@@ -82,6 +89,11 @@ def from_environment(env: Mapping[str, str] = os.environ, **flags: Any) -> Setti
         "lora_shared_dir": _path(env, "DAYDREAM_SCOPE_LORA_SHARED_DIR", Path())
         if env.get("DAYDREAM_SCOPE_LORA_SHARED_DIR")
         else None,
+        "hub_url": _web_address(env, "HF_ENDPOINT", "https://huggingface.co"),
+        "hub_token": env.get("HF_TOKEN") or env.get("HUGGING_FACE_HUB_TOKEN") or None,
+        "civitai_token": env.get("CIVITAI_API_TOKEN") or None,
+        "hub_token_file": _hub_token_file(env),
+        "fetch_from": tuple(env.get("SCOPE_FETCH_FROM", "").split()),
         "verbose": env.get("VERBOSE_LOGGING", "").lower() in ("1", "true", "yes"),
         "quiet_loggers": tuple(env.get("SCOPE_LOG_QUIET_LOGGERS", "").replace(",", " ").split()),
         "plugins": tuple(env.get("SCOPE_PLUGINS", "").split()),
@@ -96,6 +108,19 @@ def from_environment(env: Mapping[str, str] = os.environ, **flags: Any) -> Setti
 
 def _path(env: Mapping[str, str], name: str, default: Path) -> Path:
     return Path(env[name]).expanduser() if env.get(name) else default
+
+
+def _web_address(env: Mapping[str, str], name: str, default: str) -> str:
+    text = (env.get(name) or default).rstrip("/")
+    if not re.fullmatch(r"https?://[^\s/@?#]+(/[^\s?#]*)?", text):
+        raise BadInput(f"{name} is {text!r}; give an address that begins with https://")
+    return text
+
+
+def _hub_token_file(env: Mapping[str, str]) -> Path:
+    """Where the hub's own tools keep the token."""
+    cache = _path(env, "XDG_CACHE_HOME", Path.home() / ".cache")
+    return _path(env, "HF_TOKEN_PATH", _path(env, "HF_HOME", cache / "huggingface") / "token")
 
 
 def _port(text: str) -> int:

@@ -18,7 +18,7 @@ from scope.models.keys import TRANSFORMERS_UMT5
 from scope.models.text import Rest, TextEncoder, load_umt5, text_weights
 from scope.models.tokens import END, Tokenizer, clean, load_tokenizer
 from scope.models.umt5 import Umt5, Umt5Config, buckets
-from scope.models.weights import FILES
+from scope.published import FILES
 
 TINY = Umt5Config(vocabulary=200, dim=32, attention_dim=48, ffn_dim=64, heads=4, layers=2)
 LETTERS = Tokenizer(lambda text: [2 + ord(letter) % 150 for letter in text], length=40)

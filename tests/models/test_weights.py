@@ -21,7 +21,8 @@ from scope.models.keys import DIFFUSERS_WAN, TRANSFORMERS_UMT5, KeyMap
 from scope.models.tiny_vae import Stage, TinyVae, TinyVaeConfig
 from scope.models.vae import VaeConfig, WanVae
 from scope.models.wan import WanConfig, WanTransformer
-from scope.models.weights import FILES, Published, compare, fill, load, locate, on_meta, published
+from scope.models.weights import compare, fill, load, on_meta
+from scope.published import FILES, Published, locate, published
 
 WAN = WanConfig(dim=24, ffn_dim=40, heads=2, layers=2, freq_dim=8, text_dim=16, text_len=8)
 TINY = TinyVaeConfig(stages=(Stage(2, 2, 4, 4), Stage(2, 1, 4, 6)), deep_encoder=4, deep_decoder=8, blocks=1)
@@ -40,7 +41,7 @@ def make_tiny() -> nn.Module:
 
 
 MAKERS = {"wan": make_wan, "vae": make_vae, "tiny": make_tiny}
-ROWS = [name for name, row in FILES.items() if not row.file.endswith((".json", "umt5-xxl"))]
+ROWS = [name for name, row in FILES.items() if not row.file.endswith((".json", "umt5-xxl", ".pkl"))]
 
 
 def random_weights(kind: str) -> dict[str, Tensor]:

@@ -19,12 +19,12 @@ from scope.models.tokens import Tokenizer
 from scope.models.umt5 import Umt5, Umt5Config
 from scope.models.vace import VaceBranch
 from scope.models.wan import WanConfig, WanTransformer
-from scope.models.weights import FILES
 from scope.pipelines import loading, official
 from scope.pipelines.family import WanOptions
 from scope.pipelines.loading import Diffusion, load
 from scope.pipelines.parts import DECODERS, Decoder, _fill
 from scope.pipelines.recipes import RECIPES
+from scope.published import FILES
 from tests.pipelines.small import SIZE, TINY_CODEC, pictures, said
 
 NET = WanConfig(dim=24, ffn_dim=48, heads=2, layers=15, freq_dim=16, text_dim=32, text_len=512)

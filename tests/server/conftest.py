@@ -57,8 +57,13 @@ class StubEdge:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    made: Settings = from_environment({"DAYDREAM_SCOPE_DIR": str(tmp_path / "scope")}, in_process=True)
+    made: Settings = from_environment(offline(tmp_path), in_process=True)
     return made
+
+
+def offline(folder: Path) -> dict[str, str]:
+    """Variables of a server that keeps to itself: its own folder, its own keys, and nowhere to fetch from."""
+    return {"DAYDREAM_SCOPE_DIR": str(folder / "scope"), "HF_HOME": str(folder / "hub"), "HF_ENDPOINT": "http://127.0.0.1:9"}
 
 
 @pytest.fixture

@@ -173,25 +173,6 @@ def test_there_is_no_cloud(client: TestClient) -> None:
     assert client.post("/api/v1/cloud/disconnect").json() == status
 
 
-def test_keys_are_never_shown(client: TestClient, monkeypatch: pytest.MonkeyPatch, settings: Settings, tmp_path: Path) -> None:
-    monkeypatch.setenv("HF_TOKEN", "hf_secret")
-    monkeypatch.delenv("CIVITAI_API_TOKEN", raising=False)
-    reply = client.get("/api/v1/keys")
-    assert "hf_secret" not in reply.text
-    assert [(key["id"], key["is_set"], key["source"]) for key in reply.json()["keys"]] == [
-        ("huggingface", True, "env_var"),
-        ("civitai", False, None),
-    ]
-
-
-def test_models_status(client: TestClient) -> None:
-    assert client.get("/api/v1/models/status").status_code == 422
-    assert client.get("/api/v1/models/status", params={"pipeline_id": "nope"}).status_code == 404
-    ready = client.get("/api/v1/models/status", params={"pipeline_id": "passthrough"}).json()
-    assert ready == {"downloaded": True, "progress": None}
-    assert client.post("/api/v1/models/download", json={"pipeline_id": "passthrough"}).status_code == 200
-
-
 def test_loras_under_both_addresses(client: TestClient, settings: Settings) -> None:
     for name in ("b.safetensors", "style/a.safetensors", "c.pt"):
         path = settings.lora_dir / name

@@ -18,7 +18,8 @@ from scope.errors import BadInput, NotFound
 from scope.models.quantize import FP8, Quantisation, quantise
 from scope.models.tokens import Tokenizer, padded
 from scope.models.umt5 import UMT5_XXL, Narrow, Umt5, Umt5Config
-from scope.models.weights import FILES, load, on_meta
+from scope.models.weights import load, on_meta
+from scope.published import FILES
 
 Storage = Literal["full", "fp8", "int8"]  # how the linear weights are kept; all compute in `dtype`
 Rest = Literal["stay", "host", "unload"]  # between prompts: on the device, in main memory, or nowhere

@@ -1,4 +1,4 @@
-"""Published weights: where each file lives, and the way from the file into a model without a second copy in memory.
+"""The way from a published file (`published.py` has the table) into a model, without a second copy in memory.
 
 A model is built on torch's `meta` device (no memory), given memory once, in its final place and type, and filled tensor by
 tensor from the mapped file.
@@ -14,79 +14,14 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from scope.errors import BadInput, NotFound
+from scope.errors import BadInput
 from scope.models import checkpoint
 from scope.models.keys import in_our_names
 from scope.models.pour import Region, pour, regions_of
+from scope.published import Published
 
 Model = TypeVar("Model", bound=nn.Module)
 DtypeOf = Callable[[str, torch.dtype], torch.dtype]  # (name, type in the file) -> type in the model
-
-
-@dataclass(frozen=True, slots=True)
-class Published:
-    """One file (or folder) that someone publishes on Hugging Face."""
-
-    repo: str
-    file: str  # below the repository
-    megabytes: int  # about; what a download will take
-    nests: tuple[str, ...] = ()  # dictionaries the tensors may lie in, first choice first
-    prefix: str = ""  # what the names begin with
-
-    def under(self, models_dir: Path) -> Path:
-        """Where Scope keeps it: a repository `owner/name` lies in `name`."""
-        return models_dir / self.repo.split("/")[1] / self.file
-
-
-_GENERATOR = ("generator", "generator_ema", "state_dict")
-FILES: dict[str, Published] = {
-    "wan-1.3b-config": Published("daydreamlive/Wan2.1-T2V-1.3B", "config.json", 1),
-    "wan-14b-config": Published("daydreamlive/Wan2.1-T2V-14B", "config.json", 1),
-    "wan-1.3b": Published("Wan-AI/Wan2.1-T2V-1.3B", "diffusion_pytorch_model.safetensors", 5_676),
-    "wan-14b": Published("Wan-AI/Wan2.1-T2V-14B", "diffusion_pytorch_model.safetensors.index.json", 57_154),
-    "wan-vae": Published("daydreamlive/Wan2.1-T2V-1.3B", "Wan2.1_VAE.pth", 508),
-    "light-vae": Published("daydreamlive/Autoencoders", "lightvaew2_1.pth", 32),
-    "tiny-vae": Published("daydreamlive/Autoencoders", "taew2_1.pth", 23),
-    "light-tiny-vae": Published("daydreamlive/Autoencoders", "lighttaew2_1.pth", 23),
-    "tokenizer": Published("daydreamlive/Wan2.1-T2V-1.3B", "google/umt5-xxl", 21),
-    "umt5-fp8": Published("daydreamlive/WanVideo_comfy", "umt5-xxl-enc-fp8_e4m3fn.safetensors", 6_732),
-    "umt5-bf16": Published("Wan-AI/Wan2.1-T2V-1.3B", "models_t5_umt5-xxl-enc-bf16.pth", 11_362),
-    "vace-1.3b": Published("daydreamlive/WanVideo_comfy", "Wan2_1-VACE_module_1_3B_bf16.safetensors", 1_470),
-    "vace-14b": Published("daydreamlive/WanVideo_comfy", "Wan2_1-VACE_module_14B_bf16.safetensors", 6_100),
-    "self-forcing": Published(
-        "gdhe17/Self-Forcing", "checkpoints/self_forcing_dmd.pt", 5_676, ("generator_ema", "generator"), "model."
-    ),
-    "longlive": Published(
-        "daydreamlive/LongLive-1.3B", "models/longlive_base.pt", 5_676, ("generator", "generator_ema"), "model."
-    ),
-    "longlive-lora": Published("daydreamlive/LongLive-1.3B", "models/lora.pt", 1_400, ("generator_lora",)),
-    "streamdiffusionv2": Published("daydreamlive/StreamDiffusionV2", "wan_causal_dmd_v2v/model.pt", 5_676, _GENERATOR, "model."),
-    "streamdiffusionv2-14b": Published(
-        "jerryfeng/StreamDiffusionV2", "wan_causal_dmd_v2v_14b/model.pt", 57_154, _GENERATOR, "model."
-    ),
-    "krea": Published("daydreamlive/krea-realtime-video", "krea-realtime-video-14b.safetensors", 28_577, (), "model."),
-    "reward-forcing": Published(
-        "daydreamlive/Reward-Forcing-T2V-1.3B", "rewardforcing.pt", 5_676, ("generator_ema", "generator"), "model."
-    ),
-    "memflow": Published("daydreamlive/MemFlow", "base.pt", 5_676, ("generator", "generator_ema"), "model."),
-    "memflow-lora": Published("daydreamlive/MemFlow", "lora.pt", 1_400, ("generator_lora",)),
-}
-
-
-def published(name: str) -> Published:
-    """Raises NotFound for a name not in the table."""
-    if name not in FILES:
-        raise NotFound(f"no published file called {name!r}; there are {', '.join(FILES)}")
-    return FILES[name]
-
-
-def locate(name: str, models_dir: Path) -> Path:
-    """The file on this machine. Raises NotFound saying what to fetch when it is not there."""
-    row = published(name)
-    path = row.under(models_dir)
-    if not path.exists():
-        raise NotFound(f"{path} is not there; fetch {row.file} from {row.repo} (about {row.megabytes:,} MB)")
-    return path
 
 
 @dataclass(frozen=True, slots=True)

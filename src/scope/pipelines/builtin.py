@@ -9,4 +9,5 @@ from scope.pipelines import family, gray, passthrough, test_pattern
 
 @hookimpl
 def pipelines() -> list[Spec]:
-    return [*family.SPECS, test_pattern.SPEC, passthrough.SPEC, gray.SPEC]
+    """In the order they are offered: a page opens with what works everywhere, not with an untrained preview."""
+    return [test_pattern.SPEC, passthrough.SPEC, gray.SPEC, *family.SPECS]

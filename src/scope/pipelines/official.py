@@ -16,13 +16,14 @@ from scope.models.text import TextEncoder, load_umt5, text_weights
 from scope.models.tokens import load_tokenizer
 from scope.models.vace import VaceBranch
 from scope.models.wan import WanTransformer
-from scope.models.weights import load, locate, on_meta, published
+from scope.models.weights import load, on_meta
 from scope.pipelines.family import WanOptions
 from scope.pipelines.images import Images
 from scope.pipelines.loras import attach
 from scope.pipelines.parts import DECODERS, Parts, latent_size, work_dtype
 from scope.pipelines.recipes import Recipe
 from scope.pipelines.words import Words
+from scope.published import locate, published
 from scope.settings import Settings
 
 OWN_ALPHA = 256  # of the LoRAs that LongLive and MemFlow were trained with; their files carry none
@@ -30,7 +31,7 @@ Progress = Callable[[str], None]
 
 
 def has(name: str, models_dir: Path) -> bool:
-    return published(name).under(models_dir).exists()
+    return published(name).present(models_dir)
 
 
 def require(recipe: Recipe, options: WanOptions, models_dir: Path, *, vace: bool) -> None:

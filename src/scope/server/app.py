@@ -19,6 +19,8 @@ from scope.server import (
     routes_assets,
     routes_catalog,
     routes_hardware,
+    routes_keys,
+    routes_loras,
     routes_models,
     routes_pipelines,
     routes_process,
@@ -42,6 +44,8 @@ ROUTERS = (
     routes_session.router,
     routes_assets.router,
     routes_models.router,
+    routes_loras.router,
+    routes_keys.router,
     routes_catalog.router,
     routes_stubs.router,
 )
@@ -115,5 +119,6 @@ async def _close(desk: Desk) -> None:
             if desk.edge is not None:
                 await desk.edge.close()
             await asyncio.to_thread(desk.house.close)
+            await asyncio.to_thread(desk.close_store)
     except TimeoutError:
         log.error("closing took longer than %.0f s; leaving it", CLOSE_LIMIT_S)

@@ -16,6 +16,7 @@ from typing import Literal
 from starlette.concurrency import run_in_threadpool
 
 from scope.errors import BadInput, NotFound, Unavailable
+from scope.store.safety import is_plain
 
 Kind = Literal["image", "video", "audio"]
 EXTENSIONS: dict[str, tuple[Kind, str]] = {
@@ -36,8 +37,7 @@ EXTENSIONS: dict[str, tuple[Kind, str]] = {
 }
 UNFINISHED = ".upload-"
 UNFINISHED_KEPT_S = 3600.0
-NAME_BYTES, NAME_PARTS = 200, 8
-RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))}
+NAME_PARTS = 8
 
 
 class Outside(Exception):
@@ -133,7 +133,7 @@ class Shelf:
     def _target(self, name: str) -> Path:
         home = self.root.resolve()
         parts = PurePosixPath(name).parts
-        if not parts or len(parts) > NAME_PARTS or not all(_is_plain(part) for part in parts):
+        if not parts or len(parts) > NAME_PARTS or not all(is_plain(part) for part in parts):
             raise BadInput("The file name must be a plain relative name, such as 'clip.mp4' or 'folder/clip.mp4'.")
         target = home.joinpath(*parts)
         if target.suffix.lower() not in EXTENSIONS:
@@ -141,18 +141,6 @@ class Shelf:
         if not _real(target.parent).is_relative_to(home) or not _real(target).is_relative_to(home):
             raise Outside
         return target
-
-
-def _is_plain(part: str) -> bool:
-    """A name that means the same on every system and hides nothing."""
-    return (
-        not part.startswith(".")
-        and not part.endswith((".", " "))
-        and len(part.encode(errors="replace")) <= NAME_BYTES
-        and part.isprintable()
-        and not set(part) & set('/\\:*?"<>|')
-        and part.split(".")[0].lower() not in RESERVED
-    )
 
 
 def _is_inside(path: Path, home: Path) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 from fastapi import Depends
 from starlette.requests import HTTPConnection
@@ -21,6 +21,9 @@ from scope.runtime.options import StageRequest
 from scope.server.hardware import Hardware
 from scope.server.schemas import entry_of
 from scope.settings import Settings
+
+if TYPE_CHECKING:
+    from scope.store.store import Store
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +69,18 @@ class Desk:
                 kind = await asyncio.to_thread(catalogue.edge, "webrtc")
                 self.edge = kind(self.settings)
             return self.edge
+
+    @cached_property
+    def store(self) -> Store:
+        """Weights, LoRA files, keys, and what is being fetched; imported when first asked for."""
+        from scope.store.store import Store
+
+        return Store.of(self.settings)
+
+    def close_store(self) -> None:
+        """End the downloads, if any were ever asked for."""
+        if "store" in vars(self):
+            self.store.close()
 
     @cached_property
     def entries(self) -> dict[str, dict[str, Any]]:

@@ -22,6 +22,8 @@ STATUSES: tuple[tuple[type[errors.ScopeError], int], ...] = (  # the first that 
     (errors.BadInput, 400),
     (errors.NotFound, 404),
     (errors.Busy, 409),
+    (errors.NeedsToken, 401),
+    (errors.Denied, 403),
     (errors.ScopeError, 503),
 )
 INTEGER_LIMIT = 1 << 64

@@ -1,11 +1,10 @@
-"""What existing clients ask for at their start and we have little to say about: first-run wizard, cloud, API keys."""
+"""What existing clients ask for at their start and we have little to say about: first-run wizard, cloud."""
 
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter
 from pydantic import BaseModel, Field, ValidationError
@@ -51,20 +50,6 @@ class CloudStatus(BaseModel):
     last_close_reason: str | None = None
 
 
-class ApiKey(BaseModel):
-    id: str
-    name: str
-    description: str
-    is_set: bool
-    source: Literal["env_var", "stored"] | None
-    env_var: str
-    key_url: str
-
-
-class ApiKeys(BaseModel):
-    keys: list[ApiKey]
-
-
 def _read_onboarding(path: Path) -> Onboarding:
     try:
         return Onboarding.model_validate(json.loads(path.read_text()))
@@ -105,25 +90,3 @@ async def cloud_connect() -> CloudStatus:
 @router.post("/cloud/disconnect")
 async def cloud_disconnect() -> CloudStatus:
     return CloudStatus()
-
-
-@router.get("/keys")
-def api_keys(desk: At) -> ApiKeys:
-    """Which keys are known; never their values."""
-    hub_home = Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface")
-    stored = {"huggingface": hub_home / "token", "civitai": desk.settings.base_dir / "civitai_token"}
-    rows = [
-        ("huggingface", "Hugging Face", "Downloads of gated models", "HF_TOKEN", "https://huggingface.co/settings/tokens"),
-        ("civitai", "CivitAI", "Downloads of LoRAs", "CIVITAI_API_TOKEN", "https://civitai.com/user/account"),
-    ]
-    return ApiKeys(keys=[_key(row, stored[row[0]]) for row in rows])
-
-
-def _key(row: tuple[str, str, str, str, str], stored: Path) -> ApiKey:
-    key_id, name, about, variable, url = row
-    source: Literal["env_var", "stored"] | None = "env_var" if os.environ.get(variable) else None
-    if source is None and stored.is_file():
-        source = "stored"
-    return ApiKey(
-        id=key_id, name=name, description=about, is_set=source is not None, source=source, env_var=variable, key_url=url
-    )
