@@ -1,8 +1,7 @@
 """Train the nano autoencoder: `python -m training.autoencoder --plan cpu --out /tmp/nano/ae` (again to go on).
 
-Starts as a linear code (linear_start.py), then MSE and L1 with some noise on the latents; after `freeze_at` steps the encoder
-rests, so that latents made with it stay good while the decoder goes on learning. Shape suffixes: B clips, C colours or latent
-channels, T frames, F latent frames, H W rows and columns.
+The encoder is linear and settled by the start (linear_start.py), so latents made today stay good; the decoder learns, also to pass from
+one block to the next without a jump. Shape suffixes: B clips, C colours or latent channels, T frames, F latent frames, H W rows and columns.
 """
 
 from __future__ import annotations
@@ -24,6 +23,9 @@ from training.scenes import camera, drawn, render
 
 HELD_OUT = 10_000_000  # seeds from here on are never trained on
 CAMERA = 0.08  # share of camera-like clips
+NOISE = 0.03  # of the latents, at most twice this
+STRAIGHT = 0.05  # of the rate, for the affine way back
+BORDER = 4.0  # weight of the step into a new block
 
 
 def pixels(clip_THWC: Tensor) -> Tensor:
@@ -62,9 +64,9 @@ class Pool:
 
 
 def rebuilt(vae: TinyVae, x_BCTHW: Tensor, noise: float = 0.0) -> Tensor:
-    """Through both halves, [B,T,C,H,W]; all frames, as in the middle of a stream."""
+    """Through both halves, [B,T,C,H,W], not kept within [-1,1]; all frames, as in the middle of a stream."""
     z = vae.encode(x_BCTHW)
-    return vae.decode(z + noise * torch.randn_like(z), begun(vae))
+    return vae.frames(z + noise * torch.randn_like(z), vae.open()) * 2 - 1
 
 
 def begun(vae: TinyVae) -> CodecState:
@@ -74,14 +76,14 @@ def begun(vae: TinyVae) -> CodecState:
     return state
 
 
-def loss_of(made_BTCHW: Tensor, x_BCTHW: Tensor, sharp: bool) -> Tensor:
-    """Both errors; late also the squared error of differences between neighbours, in space and time."""
+def loss_of(made_BTCHW: Tensor, x_BCTHW: Tensor, every: int) -> Tensor:
+    """Both errors of the pictures, and that of the step from frame to frame, more so where a block of `every` ends."""
     error = made_BTCHW - x_BCTHW.transpose(1, 2)
-    loss = error.square().mean() * 4 + 0.15 * error.abs().mean()
-    if sharp:
-        for axis in (1, 3, 4):
-            loss = loss + 2.0 * error.diff(dim=axis).square().mean()
-    return loss
+    steps = error.diff(dim=1)
+    weight = torch.ones(steps.shape[1], device=error.device)
+    weight[every - 1 :: every] = BORDER
+    moved = (steps.abs() * weight.view(1, -1, 1, 1, 1)).mean()
+    return 4 * error.square().mean() + 0.15 * error.abs().mean() + 0.4 * moved
 
 
 def psnr(made_BTCHW: Tensor, x_BCTHW: Tensor) -> float:
@@ -106,11 +108,14 @@ class Trainer:
             self.vae.load_state_dict({name: tensor.float() for name, tensor in read(start).items()})
         elif saved is None:
             torch.manual_seed(0)
-            begin_linear(self.vae, torch.stack([pixels(clip) for clip in self.pool.clips.values()][:40]).cpu())
+            begin_linear(self.vae, (pixels(clip[:8]).cpu() for clip in self.pool.clips.values()))
         else:
             self.vae.load_state_dict(saved["net"])
         self.vae.to(device)
-        self.optimiser = torch.optim.Adam(self.vae.parameters(), betas=(0.9, 0.99))
+        self.vae.encoder.requires_grad_(False)
+        self.optimiser = torch.optim.Adam(self.vae.decoder.parameters(), betas=(0.9, 0.99))
+        if self.vae.straight is not None:
+            self.optimiser.add_param_group({"params": list(self.vae.straight.parameters()), "share": STRAIGHT})
         self.slow = Slow(self.vae, plan.ema)
         if saved is not None:
             self.slow.weights = {name: t.to(device) for name, t in saved["slow"].items()}
@@ -119,14 +124,11 @@ class Trainer:
 
     def once(self) -> tuple[float, float]:
         """One step; the loss and the PSNR."""
-        if self.step == self.plan.freeze_at:  # what latents are is settled from here on
-            self.slow.put_into(self.vae)
-        self.vae.encoder.requires_grad_(self.step < self.plan.freeze_at)
         for group in self.optimiser.param_groups:
-            group["lr"] = rate_at(self.plan, self.step)
+            group["lr"] = rate_at(self.plan, self.step) * group.get("share", 1.0)
         x = self.pool.batch(self.step)
-        made = rebuilt(self.vae, x, noise=0.01 * (self.step % 3))
-        loss = loss_of(made, x, self.step >= self.plan.sharp_from)
+        made = rebuilt(self.vae, x, noise=NOISE * (self.step % 3))
+        loss = loss_of(made, x, self.vae.frames_per_latent)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         torch.nn.utils.clip_grad_norm_(self.vae.parameters(), 0.5)

@@ -128,8 +128,8 @@ def shapes(dice: Dice) -> Painter:
                 wedge = TAU / sides[k]
                 fold = angle - wedge * (angle / wedge).round()
                 r = r * torch.cos(fold) / 0.82
-            inside = smooth(0.010, -0.010, r - float(size[k]))
-            edge = bump(r - float(size[k]), 0.012)
+            inside = smooth(0.018, -0.018, r - float(size[k]))
+            edge = bump(r - float(size[k]), 0.02)
             slope = 0.42 + 0.09 * k + 0.5 * y / float(size[k]) * 0.35
             tone = tone * (1 - 0.82 * inside) + 0.82 * slope * inside + 0.2 * edge
             hue, glow = hue * (1 - inside) + (k % 3) * 0.5 * inside, glow * (1 - 0.5 * inside) + 0.22 * edge

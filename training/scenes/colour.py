@@ -101,8 +101,8 @@ def styled_ink(ink: Ink, style: str) -> Ink:
         step = (level.floor() + smooth(0.35, 0.65, level - level.floor())) / 4
         return Ink(0.10 + 0.8 * step, (ink.hue > 0.5).float() * 0.5, 0.4 * ink.glow)
     if style == "lines":
-        level = tone * 7
-        line = smooth(0.20, 0.06, (level - level.round()).abs())
+        level = tone * 4
+        line = smooth(0.40, 0.08, (level - level.round()).abs())  # wide: thin contours do not pass the autoencoder
         return Ink(0.10 + 0.72 * line * (0.35 + 0.65 * tone), ink.hue, 0.4 * ink.glow)
     return ink
 

@@ -121,8 +121,8 @@ def city(dice: Dice) -> Painter:
         u = (c.x + c.pan * (0.2 + 0.25 * layer)) * across + 31.4 * (layer + 1)
         i = u.floor()
         tall = heights[(i.long() * (5 + 2 * layer)) % 23] ** 1.5 * 0.36 + 0.14 - 0.05 * layer
-        inside = smooth(0.004, -0.004, up - tall) * smooth(0.49, 0.46, (u - i - 0.5).abs())
-        row, col = up * 15, (u - i) * 3
+        inside = smooth(0.008, -0.008, up - tall) * smooth(0.49, 0.44, (u - i - 0.5).abs())
+        row, col = up * 11, (u - i) * 2
         on = (hash2(row.floor() + 17 * i, col.floor(), salt_k) < lit).float()
         pane = smooth(0.40, 0.24, (row - row.floor() - 0.5).abs()) * smooth(0.40, 0.24, (col - col.floor() - 0.5).abs())
         twinkle = 0.75 + 0.25 * torch.sin(c.time * 0.9 + i * 3 + row.floor() * 1.7)

@@ -43,13 +43,14 @@ class TinyVaeConfig:
     latent: int = 16
     patch: int = 1  # pixels folded into channels, rows and columns
     grow: Literal["repeat", "shuffle"] = "repeat"  # how the decoder gains rows and columns: copies, or channels laid out
+    straight: bool = False  # latents are an affine code of whole blocks; the decoder's network adds to its inverse
     mean: tuple[float, ...] | None = None  # set: the network works on z * std + mean
     std: tuple[float, ...] | None = None
 
 
 TINY_VAE = TinyVaeConfig()
 LIGHT_TINY_VAE = TinyVaeConfig(mean=MEAN, std=STD)
-NANO_VAE = TinyVaeConfig((Stage(2, 2, 48, 32), Stage(2, 2, 64, 48)), 64, 96, 1, 16, 4, "shuffle", (0.0,) * 16, (0.5,) * 16)
+NANO_VAE = TinyVaeConfig((Stage(2, 2, 0, 32), Stage(2, 2, 0, 48)), 0, 96, 1, 16, 4, "shuffle", straight=True)
 
 
 class Memory(nn.Module):
@@ -100,6 +101,40 @@ class Spread(nn.Module):
         return F.pixel_shuffle(y, self.space) if self.space > 1 else y
 
 
+class Fold(nn.Module):
+    """`time` frames of `side` by `side` positions become one latent position, by an affine map."""
+
+    def __init__(self, wide: int, latent: int, time: int, side: int) -> None:
+        super().__init__()
+        self.time, self.side = time, side
+        self.conv = nn.Conv2d(wide * time * side**2, latent, 1)
+
+    def forward(self, x_NCHW: Tensor) -> Tensor:
+        y = F.pixel_unshuffle(x_NCHW, self.side)
+        z: Tensor = self.conv(y.reshape(-1, y.shape[1] * self.time, *y.shape[2:]))
+        return z
+
+
+class Unfold(nn.Module):
+    """Back from latents to frames by an affine map that also sees the latent before; a stream's first sees itself twice."""
+
+    slot = "unfold"
+
+    def __init__(self, wide: int, latent: int, time: int, side: int) -> None:
+        super().__init__()
+        self.time, self.side = time, side
+        self.conv = nn.Conv2d(2 * latent, wide * time * side**2, 1)
+
+    def step(self, z_NChw: Tensor, batch: int, past: Past) -> Tensor:
+        z_BFChw = z_NChw.reshape(batch, -1, *z_NChw.shape[1:])
+        before = past.get(self.slot)
+        if before is None:
+            before = z_BFChw[:, :1]
+        past[self.slot] = z_BFChw[:, -1:].clone()
+        y: Tensor = self.conv(torch.cat([z_BFChw, torch.cat([before, z_BFChw[:, :-1]], 1)], 2).flatten(0, 1))
+        return F.pixel_shuffle(y.reshape(y.shape[0] * self.time, -1, *y.shape[2:]), self.side)
+
+
 class Bound(nn.Module):
     """Latents far out are pulled in: 3 tanh(z / 3)."""
 
@@ -115,7 +150,10 @@ class TinyVae(nn.Module):
         self.config = config
         self.frames_per_latent = math.prod(stage.time for stage in config.stages)
         self.pixels_per_cell = config.patch * math.prod(stage.space for stage in config.stages)
-        self.encoder, self.decoder = _encoder(config), _decoder(config)
+        block = (3 * config.patch**2, config.latent, self.frames_per_latent, self.pixels_per_cell // config.patch)
+        self.encoder = nn.Sequential(Fold(*block)) if config.straight else _encoder(config)
+        self.decoder = _decoder(config)
+        self.straight = Unfold(*block) if config.straight else None
         for name, module in self.named_modules():
             if isinstance(module, Memory):
                 module.slot = name
@@ -160,13 +198,19 @@ class TinyVae(nn.Module):
         """Latents [B,F,C,h,w] to pixels [B,T,3,H,W] in [-1,1]; four frames each, less the first three of a stream."""
         state = state or CodecState()
         first = state.begin_decode()
+        x_BTCHW = self.frames(z_BFChw, state).clamp_(0, 1).mul_(2).sub_(1)
+        return x_BTCHW[:, self.frames_per_latent - 1 :] if first else x_BTCHW
+
+    def frames(self, z_BFChw: Tensor, state: CodecState) -> Tensor:
+        """All frames of these latents, [B,T,3,H,W] from 0 to 1, not yet kept within it."""
         mean_std = self._statistics(z_BFChw)
         z = z_BFChw if mean_std is None else z_BFChw * mean_std[1] + mean_std[0]
         b = z.shape[0]
         x_NCHW = _run(self.decoder, z.flatten(0, 1), b, state.decoder)
+        if self.straight is not None:
+            x_NCHW = x_NCHW + self.straight.step(z.flatten(0, 1), b, state.decoder)
         x_NCHW = F.pixel_shuffle(x_NCHW, self.config.patch) if self.config.patch > 1 else x_NCHW
-        x_BTCHW = x_NCHW.clamp_(0, 1).mul_(2).sub_(1).reshape(b, -1, *x_NCHW.shape[1:])
-        return x_BTCHW[:, self.frames_per_latent - 1 :] if first else x_BTCHW
+        return x_NCHW.reshape(b, -1, *x_NCHW.shape[1:])
 
     def _statistics(self, like: Tensor) -> tuple[Tensor, Tensor] | None:
         if self.config.mean is None or self.config.std is None:
