@@ -1,4 +1,4 @@
-"""Every schedule in one table: what fits a CPU afternoon, and what a lent GPU can do in a few ten-minute calls.
+"""Every schedule in one place: what fits a CPU afternoon, and what a lent GPU can do in a few ten-minute calls.
 
 Steps, not minutes, so that a run can be paused at any moment.
 """
@@ -27,4 +27,42 @@ AUTOENCODER = {
     "cpu": AutoencoderPlan(4500, 4, 128, 16, 320, 90, 8, 1e-3),
     "gpu": AutoencoderPlan(9000, 32, 256, 16, 320, 2000, 1, 8e-4, ema=0.999),
     "test": AutoencoderPlan(3, 1, 64, 8, 64, 24, 2, 1e-4),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class LibraryPlan:
+    """`shards` files of `shard` clips, `latents` long."""
+
+    shards: int
+    shard: int
+    height: int
+    width: int
+    latents: int = 12
+
+
+LIBRARY = {
+    "cpu": LibraryPlan(28, 88, 192, 320),
+    "cpu-large": LibraryPlan(6, 44, 320, 576),
+    "gpu": LibraryPlan(200, 88, 320, 576),
+    "test": LibraryPlan(2, 6, 64, 64, 6),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class FlowPlan:
+    """`batch` clips of the smallest size in the library a step, or as many larger ones as cost the same."""
+
+    steps: int
+    batch: int
+    matrix_rate: float  # Muon's
+    rate: float  # AdamW's
+    shift: float = 2.5
+    ema: float = 0.998
+
+
+FLOW = {
+    "cpu": FlowPlan(1400, 32, 0.01, 1e-3),
+    "gpu": FlowPlan(8000, 256, 0.01, 1e-3, ema=0.999),
+    "test": FlowPlan(4, 2, 0.01, 1e-3),
 }

@@ -6,6 +6,7 @@ Everything follows from the shots and their seeds. Shape suffixes: T frames, H r
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -109,12 +110,16 @@ class Film:
         return Canvas(moved_x, moved_y, flat_x, flat_y, time + self.begin, pan)
 
     def ink(self, frames: Tensor, height: int, width: int) -> Ink:
+        return styled_ink(self.drawing(frames, height, width), self.shot.style)
+
+    def drawing(self, frames: Tensor, height: int, width: int) -> Ink:
+        """What every palette, style and time of day of this shot has in common."""
         canvas = self.canvas(frames, height, width)
         ink = self.painter(canvas)
         if self.shot.motion == "pulse":
             beat = 0.5 + 0.5 * torch.sin((canvas.time - self.begin) * 2 * math.pi * 0.9)
             ink = Ink(ink.tone * (0.72 + 0.42 * beat), ink.hue, ink.glow * (0.5 + 0.9 * beat))
-        return styled_ink(ink, self.shot.style)
+        return ink
 
 
 def render(shot: Shot, frames: int, height: int, width: int, *, change: Change | None = None, first: int = 0,
@@ -130,6 +135,18 @@ def render(shot: Shot, frames: int, height: int, width: int, *, change: Change |
             picture = _between(film, after, change, numbers, height, width)
         parts.append((finished(picture) * 255 + 0.5).to(torch.uint8))
     return torch.cat(parts)
+
+
+def painted(shots: Sequence[Shot], frames: int, height: int, width: int, *, first: int = 0, fps: float = FPS) -> list[Tensor]:
+    """One clip for each shot, as `render` makes it, drawn once: they may differ in palette, style and time of day alone."""
+    films, parts = [Film(shot, fps) for shot in shots], [list[Tensor]() for _ in shots]
+    for begin in range(first, first + frames, GROUP):
+        numbers = torch.arange(begin, min(begin + GROUP, first + frames))
+        drawing = films[0].drawing(numbers, height, width)
+        for film, made in zip(films, parts, strict=True):
+            picture = _lit(film, styled_ink(drawing, film.shot.style), 0.0, film, numbers)
+            made.append((finished(picture) * 255 + 0.5).to(torch.uint8))
+    return [torch.cat(made) for made in parts]
 
 
 def _lit(film: Film, ink: Ink, share: float, after: Film, numbers: Tensor) -> Tensor:

@@ -28,6 +28,7 @@ class Found:
 
     text: str
     concept: Concept
+    place: int = 0  # of its first word in the prompt
 
 
 WORDS: dict[Slot, dict[str, str]] = {
@@ -148,6 +149,6 @@ def _found(words: list[str]) -> Iterator[Found]:
             text = " ".join(words[place : place + length])
             concept = table().get(text) or table().get(text.removesuffix("s")) or table().get(text + "s")
             if concept:
-                yield Found(text, concept)
+                yield Found(text, concept, place)
                 break
         place += max(1, length if concept else 1)

@@ -38,6 +38,7 @@ class WanConfig:
     in_channels: int = 16
     out_channels: int = 16
     eps: float = 1e-6
+    patch: int = 2  # latent rows and columns of a token
 
     @property
     def head_dim(self) -> int:
@@ -49,11 +50,13 @@ class WanConfig:
         names = {"freq_dim": "freq_dim", "text_dim": "text_dim", "text_len": "text_len", "eps": "eps"}
         names |= {"in_dim": "in_channels", "out_dim": "out_channels"}
         extra = {ours: row[theirs] for theirs, ours in names.items() if theirs in row}
+        extra |= {"patch": row["patch_size"][-1]} if "patch_size" in row else {}
         return cls(row["dim"], row["ffn_dim"], row["num_heads"], row["num_layers"], **extra)
 
 
 WAN_1_3B = WanConfig(dim=1536, ffn_dim=8960, heads=12, layers=30)
 WAN_14B = WanConfig(dim=5120, ffn_dim=13824, heads=40, layers=40)
+NANO = WanConfig(dim=256, ffn_dim=1024, heads=4, layers=6, text_dim=192, text_len=24, patch=4)  # ours: training/README.md
 
 
 class RMSNorm(nn.Module):
@@ -122,7 +125,7 @@ class Head(nn.Module):
         super().__init__()
         self.eps = config.eps
         self.modulation = nn.Parameter(torch.zeros(1, 2, config.dim))
-        self.head = nn.Linear(config.dim, 4 * config.out_channels)
+        self.head = nn.Linear(config.dim, config.patch**2 * config.out_channels)
 
     def forward(self, y_BFLC: Tensor, time_BFC: Tensor) -> Tensor:
         shift, scale = (self.modulation.unsqueeze(1) + time_BFC.unsqueeze(2)).unsqueeze(3).unbind(2)
@@ -136,22 +139,24 @@ class Hinter(Protocol):
 
 
 def patch_tokens(x_BFCHW: Tensor, conv: nn.Conv3d) -> Tensor:
-    """The (1, 2, 2) patch convolution as one matrix product: [B, F, L, C], tokens row by row.
+    """The (1, p, p) patch convolution as one matrix product: [B, F, L, C], tokens row by row.
 
-    Raises BadInput if the latent's sides are odd.
+    Raises BadInput if the latent's sides are no multiples of p.
     """
     b, f, c, h, w = x_BFCHW.shape
-    if h % 2 or w % 2:
-        raise BadInput(f"latent of {h}x{w}: both sides must be even (pixels: a multiple of 16)")
-    patches = x_BFCHW.reshape(b, f, c, h // 2, 2, w // 2, 2).permute(0, 1, 3, 5, 2, 4, 6)
-    return linear(patches.reshape(b, f, h * w // 4, c * 4), conv.weight.flatten(1), conv.bias)
+    p = conv.kernel_size[-1]
+    if h % p or w % p:
+        raise BadInput(f"latent of {h}x{w}: both sides must be multiples of {p}")
+    patches = x_BFCHW.reshape(b, f, c, h // p, p, w // p, p).permute(0, 1, 3, 5, 2, 4, 6)
+    return linear(patches.reshape(b, f, h * w // p**2, c * p**2), conv.weight.flatten(1), conv.bias)
 
 
-def pixels_of(patches_BFLC: Tensor, rows: int) -> Tensor:
-    """Inverse of the patching; a token's values are ordered (row, column, channel)."""
+def pixels_of(patches_BFLC: Tensor, rows: int, patch: int = 2) -> Tensor:
+    """Inverse of the patching, for `rows` rows of tokens; a token's values are ordered (row, column, channel)."""
     b, f, tokens, size = patches_BFLC.shape
-    x = patches_BFLC.view(b, f, rows, tokens // rows, 2, 2, size // 4).permute(0, 1, 6, 2, 4, 3, 5)
-    return x.reshape(b, f, size // 4, rows * 2, tokens // rows * 2)
+    p, channels = patch, size // patch**2
+    x = patches_BFLC.view(b, f, rows, tokens // rows, p, p, channels).permute(0, 1, 6, 2, 4, 3, 5)
+    return x.reshape(b, f, channels, rows * p, tokens // rows * p)
 
 
 def sinusoid(t: Tensor, size: int) -> Tensor:
@@ -169,7 +174,7 @@ class WanTransformer(nn.Module):
         super().__init__()
         dim = config.dim
         self.config, self.attend = config, attend
-        self.patch_embedding = nn.Conv3d(config.in_channels, dim, (1, 2, 2), (1, 2, 2))
+        self.patch_embedding = nn.Conv3d(config.in_channels, dim, (1, config.patch, config.patch), (1, config.patch, config.patch))
         self.text_embedding = nn.Sequential(nn.Linear(config.text_dim, dim), nn.GELU(approximate="tanh"), nn.Linear(dim, dim))
         self.time_embedding = nn.Sequential(nn.Linear(config.freq_dim, dim), nn.SiLU(), nn.Linear(dim, dim))
         self.time_projection = nn.Sequential(nn.SiLU(), nn.Linear(dim, 6 * dim))
@@ -177,7 +182,7 @@ class WanTransformer(nn.Module):
         self.head = Head(config)
 
     def grid(self, latent_rows: int, latent_cols: int) -> Grid:
-        return Grid(latent_rows // 2, latent_cols // 2, self.config.head_dim)
+        return Grid(latent_rows // self.config.patch, latent_cols // self.config.patch, self.config.head_dim)
 
     def room(self, latent_rows: int, latent_cols: int, *, batch: int = 1) -> Room:
         """What a memory for this network and picture size must know."""
@@ -209,13 +214,13 @@ class WanTransformer(nn.Module):
         """Flow [B, F, 16, H, W] for noisy latents of the same shape at timesteps t (0..1000), one per frame."""
         y_BFLC = patch_tokens(x_BFCHW, self.patch_embedding)
         time_BFC, time_BFMC = self.clock(t_BF)
-        rows = x_BFCHW.shape[-2] // 2
-        hints = control.hints(y_BFLC, time_BFMC, self.grid(*x_BFCHW.shape[-2:]), self.attend) if control else {}
+        grid = self.grid(*x_BFCHW.shape[-2:])
+        hints = control.hints(y_BFLC, time_BFMC, grid, self.attend) if control else {}
         for layer, block in enumerate(self.blocks):
             y_BFLC = block(y_BFLC, time_BFMC, _looker(view, layer), (text.k[layer], text.v[layer]), self.attend)
             if layer in hints:
                 y_BFLC = y_BFLC + hints[layer]
-        return pixels_of(self.head(y_BFLC, time_BFC), rows)
+        return pixels_of(self.head(y_BFLC, time_BFC), grid.rows, self.config.patch)
 
 
 def _looker(view: View, layer: int) -> Look:
