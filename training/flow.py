@@ -1,7 +1,10 @@
-"""Train the nano transformer and its text encoder: `python -m training.flow --plan cpu --library /tmp/nano/library --out /tmp/nano/flow`.
+"""Train the nano transformer and its text encoder: `python -m training.flow --plan cpu --library /tmp/nano/library --out
+/tmp/nano/flow`.
 
-Flow matching with diffusion forcing: three chunks of a clip, each with its own noise level and its own prompt; about half of the earlier
-ones are clean, as in the product. Shape suffixes: B clips, N chunks of a clip, R rows (B*N), F latents of a chunk, C channels, H W.
+Flow matching with diffusion forcing: three chunks of a clip, each with its own noise level and its own prompt; about half of
+the earlier
+ones are clean, as in the product. Shape suffixes: B clips, N chunks of a clip, R rows (B*N), F latents of a chunk, C channels,
+H W.
 """
 
 from __future__ import annotations
@@ -183,9 +186,10 @@ class Trainer:
         text = self.nano.read(spelled(batch.texts), batch.which_R.to(self.device))
         view = Forced(self.nano.net.grid(*z.shape[-2:]), CHUNKS, CHUNK, self.device)
         t_RF = (sigma.flatten() * 1000).view(-1, 1).expand(-1, CHUNK)
-        flow = self.nano.net(x, t_RF, text, view)
+        flow: Tensor = self.nano.net(x, t_RF, text, view)
         error_R = (flow - (noise - z)).square().mean((1, 2, 3, 4))
-        return (error_R * counts).sum() / counts.sum()
+        mean: Tensor = (error_R * counts).sum() / counts.sum()
+        return mean
 
     def share(self) -> float:
         """Warm-up, constant, then a straight line down over the last two fifths."""

@@ -26,3 +26,31 @@ class Forced:
     def look(self, layer: int, q_RTHD: Tensor, k_RTHD: Tensor, v_RTHD: Tensor) -> Seen:
         q, k, v = (x.reshape(-1, self._chunks * x.shape[1], *x.shape[2:]) for x in (q_RTHD, k_RTHD, v_RTHD))
         return Seen(rotate(q, self._turns), rotate(k, self._turns), v, self._mask)
+
+
+class Recorded(Forced):
+    """The same, and what it saw is kept: rotated keys and values of every layer."""
+
+    def __init__(self, grid: Grid, chunks: int, chunk: int, device: torch.device) -> None:
+        super().__init__(grid, chunks, chunk, device)
+        self.kept: list[tuple[Tensor, Tensor]] = []
+
+    def look(self, layer: int, q_RTHD: Tensor, k_RTHD: Tensor, v_RTHD: Tensor) -> Seen:
+        seen = super().look(layer, q_RTHD, k_RTHD, v_RTHD)
+        self.kept.append((seen.k_BSND, seen.v_BSND))
+        return seen
+
+
+class After:
+    """One chunk for each clip, [B, ...], behind recorded ones."""
+
+    def __init__(self, grid: Grid, before: list[tuple[Tensor, Tensor]], chunk: int, device: torch.device) -> None:
+        begin = before[0][0].shape[1] // grid.frame_tokens if before else 0
+        frames = torch.arange(begin, begin + chunk, dtype=torch.float64, device=device)
+        self._before, self._turns = before, grid.turns(frames)
+
+    def look(self, layer: int, q_BTHD: Tensor, k_BTHD: Tensor, v_BTHD: Tensor) -> Seen:
+        q, k, v = rotate(q_BTHD, self._turns), rotate(k_BTHD, self._turns), v_BTHD
+        if self._before:
+            k, v = (torch.cat([old, new], 1) for old, new in zip(self._before[layer], (k, v), strict=True))
+        return Seen(q, k, v)

@@ -1,7 +1,10 @@
-"""A classifier that reads scene, palette, motion, speed and style off a clip: `python -m training.judge --vae ... --library ... --out ...`.
+"""A classifier that reads scene, palette, motion, speed and style off a clip: `python -m training.judge --vae ... --library
+... --out ...`.
 
-It learns from clips of the rule-made data after they went through the autoencoder, and is itself tested on fresh clips, plain and through
-the autoencoder: what it reads there is the ceiling of whatever is measured with it. Shape suffixes: B clips, T frames, C colours, H W.
+It learns from clips of the rule-made data after they went through the autoencoder, and is itself tested on fresh clips, plain
+and through
+the autoencoder: what it reads there is the ceiling of whatever is measured with it. Shape suffixes: B clips, T frames, C
+colours, H W.
 """
 
 from __future__ import annotations
@@ -16,9 +19,9 @@ from torch.nn import functional as F
 
 from scope.models.tiny_vae import TinyVae
 from training.autoencoder import HELD_OUT, pixels
+from training.flow import Library
 from training.keep import say
 from training.library import TIME, opened
-from training.flow import Library
 from training.scenes import PAINTERS, Shot, render
 from training.scenes.clip import SPEEDS, drawn, ramps_known
 
@@ -37,7 +40,7 @@ SLOTS: dict[str, tuple[str, ...]] = {
 def glimpses(clip_BTCHW: Tensor) -> Tensor:
     """[B, channels, h, w]: six small frames, and how each differs from the one before."""
     chosen = clip_BTCHW[:, list(AT)]
-    small = F.interpolate(chosen.flatten(0, 1), SIZE, mode="area").unflatten(0, chosen.shape[:2])
+    small = F.interpolate(chosen.flatten(0, 1), SIZE, mode="area").reshape(*chosen.shape[:3], *SIZE)
     return torch.cat([small.flatten(1, 2), 3 * small.diff(dim=1).flatten(1, 2)], 1)
 
 

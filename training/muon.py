@@ -20,7 +20,7 @@ def orthogonal(x: Tensor, steps: int = 5) -> Tensor:
     y = (x.T if tall else x) / (x.norm() + 1e-7)
     for _ in range(steps):
         square = y @ y.T
-        y = a * y + (b * square + c * square @ square) @ y
+        y = torch.addmm(y, b * square + c * square @ square, y, beta=a)
     return y.T if tall else y
 
 

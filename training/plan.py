@@ -66,3 +66,23 @@ FLOW = {
     "gpu": FlowPlan(8000, 256, 0.01, 1e-3, ema=0.999),
     "test": FlowPlan(4, 2, 0.01, 1e-3),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class DistilPlan:
+    """`batch` streams at once; the teacher takes `substeps` guided steps where the student takes one."""
+
+    steps: int
+    batch: int
+    rate: float
+    substeps: int = 5
+    guidance: float = 2.0
+    shift: float = 2.5
+    ema: float = 0.97
+
+
+DISTIL = {
+    "cpu": DistilPlan(160, 24, 2e-4),
+    "gpu": DistilPlan(1500, 192, 2e-4, substeps=8, ema=0.995),
+    "test": DistilPlan(3, 2, 2e-4, substeps=2),
+}

@@ -1,7 +1,8 @@
 """The bundled family's text encoder: any words become conditioning, without a vocabulary file.
 
-A word is the sum of what its hash, its groups of letters and, where the table knows it, its concept say; two attention layers look at
-all of them together. Trained with the transformer (training/flow.py). Shape suffixes: B prompts, L words, G letter groups, D channels.
+A word is the sum of what its hash, its groups of letters and, where the table knows it, its concept say; two attention layers
+look at all of them together. Trained with the transformer (training/flow.py).
+Shape suffixes: B prompts, L words, G letter groups, D channels.
 """
 
 from __future__ import annotations

@@ -67,13 +67,23 @@ class Order:
 
 def load(name: str, options: WanOptions, progress: Progress) -> Diffusion:
     """The row called `name`. Raises NotFound or Unavailable when it was to be the published weights and cannot be."""
-    if not torch.cuda.is_available() and (os.cpu_count() or 1) <= FEW_CORES:
-        torch.set_num_threads(1)
+    one_thread_on_few_cores()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     recipe = RECIPES[name]
     if options.denoising_steps != FOUR_STEPS:  # the default of the schema stands for "as the mode has it"
-        recipe = replace(recipe, text_steps=options.denoising_steps, video_steps=options.denoising_steps)
+        recipe = with_steps(recipe, options.denoising_steps)
     return SOURCES[options.weights](Order(recipe, options, device, from_environment(), progress))
+
+
+def one_thread_on_few_cores() -> None:
+    """Two threads of torch wait for each other as soon as anything else runs on their cores."""
+    if not torch.cuda.is_available() and (os.cpu_count() or 1) <= FEW_CORES:
+        torch.set_num_threads(1)
+
+
+def with_steps(recipe: Recipe, steps: tuple[int, ...]) -> Recipe:
+    """The same in both modes."""
+    return replace(recipe, text_steps=steps, video_steps=steps)
 
 
 def _official(order: Order) -> Diffusion:

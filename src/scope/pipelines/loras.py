@@ -5,20 +5,32 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 from scope.errors import NotFound
 from scope.models import checkpoint
 from scope.models.lora import Adapters, Lora, merge, parse
 from scope.models.quantize import Kind, Quantisation, quantise
 from scope.models.wan import WanTransformer
-from scope.pipelines.family import BESIDE, MERGE, LoraItem, WanOptions
+from scope.pipelines.family import BESIDE, MERGE, LoraItem
 from scope.settings import Settings
 
 MODES = (MERGE, BESIDE)
 KINDS: dict[str, Kind] = {"fp8_e4m3fn": "fp8", "int8": "int8"}
 
 
-def attach(net: WanTransformer, options: WanOptions, home: Settings) -> tuple[Adapters | None, dict[str, LoraItem]]:
+class Wanted(Protocol):
+    """What load parameters say about LoRAs and about the weights they go into."""
+
+    @property
+    def loras(self) -> tuple[LoraItem, ...]: ...
+    @property
+    def lora_merge_strategy(self) -> str: ...
+    @property
+    def quantization(self) -> str | None: ...
+
+
+def attach(net: WanTransformer, options: Wanted, home: Settings) -> tuple[Adapters | None, dict[str, LoraItem]]:
     """Merge what is to be merged, then quantise, then hang on what is to stay loose; gives what became of each, by path."""
     default = options.lora_merge_strategy if options.lora_merge_strategy in MODES else MERGE
     modes = {item.path: item.merge_mode if item.merge_mode in MODES else default for item in options.loras}

@@ -1,63 +1,66 @@
-"""Nano: the bundled family. It draws abstract scenes on an ordinary processor, and stands in for a big model that cannot run here."""
+"""The bundled family as a row without torch: it draws on an ordinary processor, with nothing to download."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
-from functools import cache, partial
-from pathlib import Path
+from typing import Annotated, Any, Literal
 
-import torch
-from torch import Tensor
+from pydantic import BeforeValidator
 
-import scope
-from scope.models.cache import CachePolicy
-from scope.models.nano_text import NanoText, spelled
-from scope.models.nano_words import understood, unknown
-from scope.models.tiny_vae import NANO_VAE, TinyVae
-from scope.models.wan import NANO, WanTransformer
-from scope.models.weights import load, on_meta
-from scope.pipelines.images import Images
-from scope.pipelines.parts import Parts
-from scope.pipelines.recipes import Recipe
-from scope.pipelines.words import Words
-from scope.settings import Settings
+from scope.contract import Options, Prompts, Spec, choice, option
+from scope.pipelines.family import LoraItem, Steps, WanParams
 
-FOLDER = Path(scope.__file__).parent / "weights"
-FILES = {"net": "nano.safetensors", "text": "nano-text.safetensors", "codec": "nano-vae.safetensors"}
-RECIPE = Recipe(
-    NANO,
-    CachePolicy(9, 3, 3, positions="relative"),
-    weights="nano",
-    text_steps=(1000, 600),
-    video_steps=(700, 400),
-    shift=2.5,
+CELL = 64  # pixels of a token: sides are multiples of it
+STEPS = (1000, 600)
+OPENING = "drifting blue aurora over mountains at night"
+
+
+def _whole_cells(value: object) -> object:
+    """The nearest multiple, so that a client that asks for 512x288 gets a picture."""
+    return max(CELL, round(value / CELL) * CELL) if isinstance(value, int | float) else value
+
+
+SIDE: dict[str, Any] = {"ge": CELL, "le": 1024, "multiple_of": CELL, "ui": {"order": 4, "component": "resolution"}}
+Side = Annotated[int, BeforeValidator(_whole_cells)]
+
+
+class NanoParams(WanParams):
+    """The family's, without what no bundled network does; such values are taken and mean nothing."""
+
+    prompts: Prompts = choice(({"text": OPENING},), "What to see.", category="input", component="prompts")
+    kv_cache_attention_bias: float = 1.0
+    vace_enabled: bool = False
+    vace_use_input_video: bool = False
+    vace_context_scale: float = 1.0
+    vace_ref_images: tuple[str, ...] = ()
+    vace_mask_image: str | None = None
+    first_frame_image: str | None = None
+    last_frame_image: str | None = None
+
+
+class NanoOptions(Options):
+    """Load parameters."""
+
+    height: Side = option(192, "Height of the picture.", **SIDE)
+    width: Side = option(320, "Width of the picture.", **SIDE)
+    base_seed: int = option(42, "Same seed, same video.", ge=0, ui={"order": 5, "label": "Seed"})
+    denoising_steps: Steps = option(STEPS, "Timesteps of the denoising.", ui={"order": 6, "component": "denoising_steps"})
+    lora_merge_strategy: str = option(
+        "permanent_merge", "LoRAs become part of the weights, or run beside them and can be turned."
+    )
+    loras: tuple[LoraItem, ...] = option((), "LoRAs to load.", max_length=32)
+    quantization: Literal["int8"] | None = option(None, "Smaller weights.", ui={"order": 8, "component": "quantization"})
+
+
+SPEC = Spec(
+    id="nano",
+    name="Nano",
+    description="Abstract scenes from words, made on this computer's processor: nothing to download, no graphics card needed.",
+    params=NanoParams,
+    options=NanoOptions,
+    load="scope.pipelines.bundled:load_nano",
+    modes={"text": {}, "video": {"noise_scale": 0.7, "noise_controller": True}},
+    default_mode="text",
+    supports_prompts=True,
+    min_dimension=CELL,
+    traits={"supports_lora": True, "supports_vace": False, "supports_cache_management": True},
 )
-
-
-def here() -> bool:
-    """Whether this build carries the trained weights."""
-    return all((FOLDER / name).is_file() for name in FILES.values())
-
-
-@cache
-def _trained() -> tuple[WanTransformer, NanoText, TinyVae]:
-    """In float32 on the CPU, read once: streams share them."""
-    net, text, codec = on_meta(lambda: WanTransformer(NANO)), on_meta(NanoText), on_meta(lambda: TinyVae(NANO_VAE))
-    for part, name in zip((net, text, codec), FILES.values(), strict=True):
-        load(part, FOLDER / name, dtype=torch.float32)
-    return net, text, codec
-
-
-def parts(height: int, width: int, home: Settings, device: torch.device) -> Parts:
-    """The trained family for pictures of this size, multiples of 64."""
-    net, text, codec = (part.to(device) for part in _trained())
-    cell = codec.pixels_per_cell
-    embed: Callable[[str], Tensor] = partial(_embedding, text)
-    return Parts(net, codec, Words(embed), (height // cell, width // cell), (height, width), images=Images(home.assets_dir))
-
-
-def _embedding(text: NanoText, prompt: str) -> Tensor:
-    """[1, L, D]"""
-    found: Tensor = text(spelled([prompt]))
-    return found
