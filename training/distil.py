@@ -53,6 +53,10 @@ class Streams:
             return []
         return [self.sink] if self.made == 1 else [self.sink, self.last]
 
+    def over(self, like: Tensor) -> bool:
+        """Long enough, or of another size than what is at hand."""
+        return self.made >= self.length or (self.last is not None and self.last.shape != like.shape)
+
     def take(self, chunk_BFCHW: Tensor) -> None:
         self.sink = chunk_BFCHW if self.sink is None else self.sink
         self.last, self.made = chunk_BFCHW, self.made + 1
@@ -158,8 +162,7 @@ class Trainer:
         """The running ones, or new ones; now and then one is asked for something else."""
         batch = self.library.batch(self.plan.batch, self.dice.randrange(1 << 30))
         self._clips = batch.z_RFCHW[::3].to(self.device)
-        if self.streams is None or self.streams.made >= self.streams.length or self.streams.last.shape != self._clips.shape:  #
-        type: ignore[union-attr]
+        if self.streams is None or self.streams.over(self._clips):
             texts = [batch.texts[int(n)] for n in batch.which_R[::3]]
             self.streams = Streams(texts, length=self.dice.randint(1, LONGEST))
         else:

@@ -174,6 +174,7 @@ class WanTransformer(nn.Module):
         super().__init__()
         dim = config.dim
         self.config, self.attend = config, attend
+        patch = (1, config.patch, config.patch)
         self.patch_embedding = nn.Conv3d(config.in_channels, dim, patch, patch)
         self.text_embedding = nn.Sequential(nn.Linear(config.text_dim, dim), nn.GELU(approximate="tanh"), nn.Linear(dim, dim))
         self.time_embedding = nn.Sequential(nn.Linear(config.freq_dim, dim), nn.SiLU(), nn.Linear(dim, dim))
