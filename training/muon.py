@@ -17,7 +17,7 @@ def orthogonal(x: Tensor, steps: int = 5) -> Tensor:
     """Near the orthogonal factor of a matrix [O, I]: singular values between about 0.7 and 1.2."""
     a, b, c = COEFFICIENTS
     tall = x.shape[0] > x.shape[1]
-    y = (x.T if tall else x) / (x.norm() + 1e-7)
+    y: Tensor = (x.T if tall else x) / (x.norm() + 1e-7)
     for _ in range(steps):
         square = y @ y.T
         y = torch.addmm(y, b * square + c * square @ square, y, beta=a)
