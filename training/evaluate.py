@@ -1,6 +1,8 @@
-"""Measure the autoencoder: `python -m training.evaluate WEIGHTS`, or its linear start. Adds a row to bench/results/nano.json.
+"""Measure what was trained; each run writes its row into bench/results/nano.json.
 
-One clip of every scene, of seeds never trained on, at 576x320. Shape suffixes: B clips, C colours, T frames, H W pixels.
+`python -m training.evaluate autoencoder nano-vae.safetensors`: one clip of every scene, of seeds never trained on, at 576x320.
+`python -m training.evaluate generated FOLDER --judge judge.pt`: obedience, stability, transitions, video-to-video (generated.py).
+Shape suffixes: B clips, C colours, T frames, H W pixels.
 """
 
 from __future__ import annotations
@@ -14,11 +16,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from scope.models import checkpoint
-from scope.models.tiny_vae import NANO_VAE, TinyVae
+from scope.models.tiny_vae import TinyVae
 from training.autoencoder import HELD_OUT, begun, pixels, psnr
+from training.generated import Made, asked, obedience, stability, transition, video_to_video
+from training.judge import Judge, tested
 from training.keep import say
-from training.linear_start import begin_linear
+from training.library import opened
 from training.scenes import PAINTERS, drawn, render
 
 HEIGHT, WIDTH, FRAMES = 320, 576, 12
@@ -54,30 +57,54 @@ def autoencoder_figures(vae: TinyVae) -> dict[str, Any]:
     }
 
 
-def linear_start() -> TinyVae:
-    """The network before training, from the clips the `cpu` plan begins with."""
-    torch.manual_seed(0)
-    vae = TinyVae(NANO_VAE)
-    begin_linear(vae, torch.stack([pixels(render(drawn(n), 8, HEIGHT, HEIGHT, first=n * 7 % 60)) for n in range(40)]))
-    return vae
+def family_figures(folder: Path, judge: Judge, name: str, *, prompts: int, frames: int) -> dict[str, Any]:
+    """Everything about the family in a folder, at the default number of steps; obedience at one and four as well."""
+    found: dict[str, Any] = {}
+    for steps in ((1000,), (1000, 600), (1000, 850, 600, 300)):
+        made = Made(folder, steps)
+        found[f"{len(steps)} steps"] = {
+            "known_pairs": obedience(made, judge, prompts, unseen=False),
+            "unseen_pairs": obedience(made, judge, prompts // 2, unseen=True),
+        }
+        say(f"{name}, {len(steps)} steps: {found[f'{len(steps)} steps']}")
+    made = Made(folder)
+    found["stability"] = stability(made, asked(6, unseen=False), frames)
+    found["transitions"] = [
+        transition(made, *pair) for pair in zip(asked(4, unseen=False), asked(9, unseen=False)[5:], strict=True)
+    ]
+    found["video_to_video"] = video_to_video(made, judge)
+    return found
+
+
+def judged(path: Path) -> Judge:
+    judge = Judge()
+    judge.load_state_dict(torch.load(path, weights_only=True))
+    return judge.eval()
 
 
 def main() -> None:
     """Add one row to the results."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("weights", type=Path, nargs="?")
-    parser.add_argument("--name", default="linear start")
+    parser.add_argument("what", choices=("autoencoder", "generated"))
+    parser.add_argument("weights", type=Path, help="a file for the autoencoder, the folder of the family's three files else")
+    parser.add_argument("--name", default="bundled")
+    parser.add_argument("--judge", type=Path, default=Path("/tmp/nano/judge.pt"))
+    parser.add_argument("--prompts", type=int, default=88)
+    parser.add_argument("--frames", type=int, default=3000, help="of the run for stability")
     wanted = parser.parse_args()
     torch.set_num_threads(1)
-    vae = TinyVae(NANO_VAE) if wanted.weights else linear_start()
-    if wanted.weights:
-        vae.load_state_dict({name: tensor.float() for name, tensor in checkpoint.read(wanted.weights).items()})
-    figures = autoencoder_figures(vae)
+    about: dict[str, Any] = {"date": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
+    if wanted.what == "autoencoder":
+        figures = autoencoder_figures(opened(wanted.weights))
+        about |= {"size": [WIDTH, HEIGHT], "frames": FRAMES, "clips": len(PAINTERS)}
+    else:
+        judge = judged(wanted.judge)
+        figures = {"judge": tested(judge, opened(wanted.weights / "nano-vae.safetensors"), wanted.prompts)}
+        figures |= family_figures(wanted.weights, judge, wanted.name, prompts=wanted.prompts, frames=wanted.frames)
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    about = {"date": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "size": [WIDTH, HEIGHT], "frames": FRAMES, "clips": len(PAINTERS)}
-    results.setdefault("autoencoder", {})[wanted.name] = about | figures
+    results.setdefault(wanted.what, {})[wanted.name] = about | figures
     RESULTS.write_text(json.dumps(results, indent=1) + "\n")
-    say(f"{wanted.name}: {figures['mean_psnr_db']} dB, worst {figures['worst_psnr_db']}")
+    say(json.dumps(figures))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from torch import Tensor
 from scope.frame import Frame
 from scope.pipelines import bundled
 from scope.pipelines.diffusion import DiffusionStream
+from scope.pipelines.loading import with_steps
 from scope.pipelines.nano import NanoParams
 from scope.pipelines.rules import seeded
 from scope.settings import from_environment
@@ -41,7 +43,7 @@ class Made:
         self.parts = bundled.parts(*size, from_environment(), torch.device("cpu"))
 
     def stream(self, seed: int, video: bool = False) -> DiffusionStream:
-        recipe = bundled.with_steps(bundled.RECIPE, self.steps)
+        recipe = with_steps(bundled.RECIPE, self.steps)
         return DiffusionStream(recipe, self.parts, "video" if video else "text", seeded(seed))
 
     def frames(self, prompt: str, seed: int, source: Iterator[Frame] | None = None, **said: Any) -> Iterator[Frame]:
@@ -62,12 +64,8 @@ class Made:
 
 def clip_of(made: Iterator[Frame], frames: int, skip: int = 0) -> Tensor:
     """The next frames as pixels [T, C, H, W] in [-1, 1]."""
-    for _ in range(skip):
-        next(made)
-    return (
-        torch.stack([torch.from_numpy(np.ascontiguousarray(next(made).rgb())) for _ in range(frames)]).permute(0, 3, 1, 2) / 127.5
-        - 1
-    )
+    chosen = islice(made, skip, skip + frames)
+    return pixels(torch.stack([torch.from_numpy(np.ascontiguousarray(frame.rgb())) for frame in chosen])).transpose(0, 1)
 
 
 def asked(count: int, *, unseen: bool) -> list[Shot]:
@@ -149,23 +147,16 @@ def transition(made: Made, source: Shot, target: Shot, chunks: int = 8) -> Figur
     path, steps, before = list[float](), list[float](), None
     for number in range(chunks + 6):
         said = NanoParams.model_validate({"prompts": one, **wish}) if not number else NanoParams.model_validate({})
-        clip = (
-            torch.stack([torch.from_numpy(np.ascontiguousarray(f.rgb())) for f in stream.step(said, ())]).permute(0, 3, 1, 2)
-            / 127.5
-            - 1
-        )
+        now = stream.step(said, ())
+        clip = clip_of(iter(now), len(now))
         joined = clip if before is None else torch.cat([before, clip])
         steps += joined.diff(dim=0).abs().mean((1, 2, 3)).tolist()
         before = clip[-1:]
         ours, theirs = palette_distance(clip, target.palette), palette_distance(clip, source.palette)
         path.append(theirs / max(1e-6, ours + theirs))
     spikes = [steps[n] / max(1e-6, float(np.median(steps[max(0, n - 12) : n + 13]))) for n in range(len(steps))]
-    return {
-        "from": one,
-        "to": two,
-        "share_of_the_way": [round(x, 3) for x in path],
-        "largest_step_over_median": round(max(spikes), 2),
-    }
+    shares = [round(share, 3) for share in path]
+    return {"from": one, "to": two, "share_of_the_way": shares, "largest_step_over_median": round(max(spikes), 2)}
 
 
 def video_to_video(made: Made, judge: Judge, scales: tuple[float, ...] = (0.3, 0.5, 0.7, 0.9)) -> Mapping[str, Figures]:
