@@ -24,7 +24,7 @@ class AutoencoderPlan:
 
 
 AUTOENCODER = {
-    "cpu": AutoencoderPlan(4500, 4, 128, 16, 320, 90, 8, 1e-3),
+    "cpu": AutoencoderPlan(2000, 4, 128, 16, 320, 90, 8, 1e-3),
     "gpu": AutoencoderPlan(9000, 32, 256, 16, 320, 2000, 1, 8e-4, ema=0.999),
     "test": AutoencoderPlan(3, 1, 64, 8, 64, 24, 2, 1e-4),
 }

@@ -67,6 +67,9 @@ class Conditioning:
         if found is None:
             return False
         self._awaited = None
+        if self._words.explain is not None:
+            read = [{"text": text, **self._words.explain(text)} for text in texts]
+            self._news.append(News({"type": "prompt_read", "prompts": read}))
         goal = mix(found, [share for _, share in awaited] or [1.0], self._method, self._rules)
         wish = self._course.wish
         if wish is None or self.current is None:

@@ -12,12 +12,13 @@ import torch
 
 from scope.contract import Mode
 from scope.errors import NotFound, Unavailable
-from scope.pipelines import official
+from scope.pipelines import bundled, official
 from scope.pipelines.diffusion import DiffusionStream
 from scope.pipelines.family import FOUR_STEPS, WanOptions
 from scope.pipelines.images import Images
 from scope.pipelines.loras import attach
 from scope.pipelines.memory_plan import Plan, check, free_bytes
+from scope.pipelines.nano import STEPS, NanoOptions
 from scope.pipelines.parts import Parts, untrained
 from scope.pipelines.recipes import RECIPES, Recipe
 from scope.pipelines.rules import seeded
@@ -98,7 +99,7 @@ def _official(order: Order) -> Diffusion:
 def _auto(order: Order) -> Diffusion:
     """The published weights where they are and fit; else a preview that says why."""
     if why := _why_not(order):
-        return _preview(order, f"This is a small untrained preview, not the model you asked for: {why}.")
+        return _preview(order, f"This is Nano, the small bundled model, as a preview of the one you asked for: {why}.")
     return _official(order)
 
 
@@ -114,11 +115,22 @@ def _why_not(order: Order) -> str:
     return ""
 
 
-def _preview(order: Order, notice: str = "This is a small untrained preview, as you asked for.") -> Diffusion:
-    order.progress("Making a small preview...")
-    parts = untrained(order.recipe, order.options, order.device, images=Images(order.home.assets_dir))
+def _preview(order: Order, notice: str = "This is Nano, the small bundled model, as a preview.") -> Diffusion:
+    order.progress("Loading the small preview...")
+    parts = bundled.parts(order.options.height, order.options.width, order.home, order.device)
     left_out = " LoRAs are left out." if order.options.loras else ""
-    return Diffusion(order.recipe, parts, order.options.base_seed, notice + left_out)
+    return Diffusion(bundled.RECIPE, parts, order.options.base_seed, notice + left_out)
+
+
+def load_nano(options: NanoOptions, progress: Progress) -> Diffusion:
+    """The row `nano`. Raises Unavailable in a build without its weights."""
+    one_thread_on_few_cores()
+    progress("Loading the bundled model...")
+    home = from_environment()
+    parts = bundled.parts(options.height, options.width, home, torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+    adapters, loras = attach(parts.net, options, home)
+    recipe = bundled.RECIPE if options.denoising_steps == STEPS else with_steps(bundled.RECIPE, options.denoising_steps)
+    return Diffusion(recipe, replace(parts, adapters=adapters, loras=loras), options.base_seed)
 
 
 def _random(order: Order) -> Diffusion:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
@@ -17,13 +17,18 @@ from torch import Tensor
 KNOWN = 64  # texts whose embedding is remembered
 GRACE_S = 0.01  # what is made within this time is waited for: nobody sees it
 Embed = Callable[[str], Tensor]  # text -> [1, L, D]
+Explain = Callable[[str], Mapping[str, Any]]
 
 
 class Words:
     """The embeddings of the texts of late. One thread encodes; any thread may ask."""
 
-    def __init__(self, embed: Embed, *, beside: bool = True, known: int = KNOWN) -> None:
-        """Without `beside`, whoever asks waits: every embedding is ready at once, and the picture stands still for it."""
+    def __init__(self, embed: Embed, *, beside: bool = True, known: int = KNOWN, explain: Explain | None = None) -> None:
+        """Without `beside`, whoever asks waits: every embedding is ready at once, and the picture stands still for it.
+
+        `explain` is for an encoder with a small vocabulary: what of a text it understood, for the clients.
+        """
+        self.explain = explain
         self._embed, self._room, self._beside = embed, known, beside
         self._lock = threading.Lock()
         self._found: OrderedDict[str, Future[Tensor]] = OrderedDict()  # oldest use first

@@ -40,6 +40,9 @@ export function createHearing({ turns, params, session, notices }: Parts): (hear
     transition: ({ state }) => {
       if (state === "finished") notices.say("The new prompt has arrived.");
     },
+    prompt_read: ({ prompts }) => {
+      session.setState({ readings: prompts });
+    },
     metrics: ({ figures }) => {
       session.setState({ figures });
     },

@@ -104,7 +104,7 @@ async function lookAround({ api, session }: Core): Promise<void> {
 /** Play, watch, stop. */
 function transport({ connection, turns, params, patch, session, notices, stages }: Core) {
   const start = (role: Role): void => {
-    session.setState({ role, noInput: null, control_ms: null, picture_ms: null, figures: {} });
+    session.setState({ role, noInput: null, control_ms: null, picture_ms: null, figures: {}, readings: [] });
     void connection.start(role);
   };
   const play = (): void => {

@@ -2,6 +2,7 @@
 
 import { createStore } from "zustand/vanilla";
 import type { Stage } from "../wire/api";
+import type { Reading } from "../wire/channel";
 import type { Phase, Role } from "../wire/phase";
 import type { Stats } from "../wire/stats";
 import { inWords, type Words } from "../wire/trouble";
@@ -19,6 +20,7 @@ export interface Session {
   control_ms: number | null; // a turn sent to the server's word that it took effect
   picture_ms: number | null; // a test pattern frame drawn here to the same frame seen here again
   figures: Record<string, number>; // the server's own
+  readings: Reading[]; // what the model made of the prompts in use, where it says so
   catalogError: Words | null;
 }
 
@@ -36,6 +38,7 @@ export const createSession = () =>
     control_ms: null,
     picture_ms: null,
     figures: {},
+    readings: [],
     catalogError: null,
   }));
 

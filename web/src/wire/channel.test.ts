@@ -6,6 +6,13 @@ it("reads the messages it knows", () => {
   expect(decode('{"type":"warning","message":"m","code":"no_input"}')).toEqual({ type: "warning", message: "m", code: "no_input", keys: [] });
   expect(decode('{"type":"parameters_updated","parameters":{"x":1}}')).toEqual({ type: "parameters_updated", parameters: { x: 1 } });
   expect(decode('{"type":"stream_stopped"}')).toEqual({ type: "stream_stopped" });
+  expect(decode('{"type":"prompt_read","prompts":[{"text":"blue sea","understood":[{"text":"sea","kind":"scene"}],"unknown":["x"]},3]}')).toEqual({
+    type: "prompt_read",
+    prompts: [
+      { text: "blue sea", understood: ["sea"], unknown: ["x"] },
+      { text: "", understood: [], unknown: [] },
+    ],
+  });
   expect(decode('{"type":"metrics","fps_out":30,"name":"n"}')).toEqual({ type: "metrics", figures: { fps_out: 30 } });
 });
 

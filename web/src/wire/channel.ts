@@ -11,7 +11,15 @@ export type Heard =
   | { type: "warning"; message: string; code?: string; keys: string[] }
   | { type: "recovered"; message: string; code?: string }
   | { type: "transition"; state: string; progress: number | null }
+  | { type: "prompt_read"; prompts: Reading[] }
   | { type: "metrics"; figures: Record<string, number> };
+
+/** What a model with a small vocabulary made of a prompt. */
+export interface Reading {
+  text: string;
+  understood: string[];
+  unknown: string[];
+}
 
 type Raw = Record<string, unknown>;
 
@@ -45,12 +53,19 @@ const readers: Record<string, (raw: Raw) => Heard | null> = {
   }),
   recovered: (raw) => ({ type: "recovered", message: text(raw["message"]) || "The picture is running again.", ...optional("code", raw) }),
   transition: (raw) => ({ type: "transition", state: text(raw["state"]) || text(raw["status"]), progress: number(raw["progress"]) }),
+  prompt_read: ({ prompts }) => ({ type: "prompt_read", prompts: (Array.isArray(prompts) ? prompts : []).map(reading) }),
   metrics: (raw) => ({ type: "metrics", figures: figures(raw) }),
 };
 
 function figures(raw: Raw): Record<string, number> {
   const inner = typeof raw["metrics"] === "object" && raw["metrics"] !== null ? (raw["metrics"] as Raw) : raw;
   return Object.fromEntries(Object.entries(inner).filter((pair): pair is [string, number] => number(pair[1]) !== null));
+}
+
+function reading(value: unknown): Reading {
+  const raw = typeof value === "object" && value !== null ? (value as Raw) : {};
+  const found = Array.isArray(raw["understood"]) ? (raw["understood"] as Raw[]) : [];
+  return { text: text(raw["text"]), understood: found.map((part) => text(part["text"])), unknown: texts(raw["unknown"]) };
 }
 
 const text = (value: unknown): string => (typeof value === "string" ? value : "");

@@ -50,6 +50,13 @@ export interface Entry {
   mode_defaults?: Partial<Record<Mode, Record<string, Json>>>;
 }
 
+/** The prompt a pipeline begins with when it is given none. */
+export function openingOf(entry: Entry | null): string {
+  const preset = entry?.config_schema?.properties?.["prompts"]?.default;
+  const [first] = Array.isArray(preset) ? preset : [];
+  return typeof first === "object" && first !== null && !Array.isArray(first) && typeof first["text"] === "string" ? first["text"] : "";
+}
+
 /** A property with every reference resolved: all that a control has to know. */
 export interface Field {
   name: string;

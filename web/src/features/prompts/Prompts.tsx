@@ -1,6 +1,8 @@
 import { useState } from "react";
 import { useStore } from "zustand";
 import { mainOf } from "../../state/patch";
+import type { Reading } from "../../wire/channel";
+import { openingOf } from "../../wire/schema";
 import { player } from "../../state/scope";
 import { live } from "../../state/session";
 import { Button } from "../../ui/Button";
@@ -14,6 +16,8 @@ export function Prompts() {
   const sent = useStore(player.patch, ({ prompt }) => prompt);
   const isLive = useStore(player.session, live);
   const watching = useStore(player.session, ({ role }) => role === "viewer");
+  const readings = useStore(player.session, ({ readings }) => readings);
+  const opening = useStore(player.patch, (patch) => openingOf(mainOf(patch)));
   const [text, setText] = useState(sent);
   const [fade, setFade] = useState(0);
   if (!heard || (watching && isLive)) return null;
@@ -30,7 +34,7 @@ export function Prompts() {
         className="field"
         data-testid="prompt"
         aria-label="Prompt"
-        placeholder="What should be seen? Enter sends it."
+        placeholder={opening || "What should be seen? Enter sends it."}
         value={text}
         maxLength={10_000}
         data-fresh={fresh}
@@ -61,6 +65,20 @@ export function Prompts() {
       <Button type="submit" data-testid="prompt-send" disabled={!isLive}>
         Send
       </Button>
+      {isLive && <Read readings={readings} />}
     </form>
+  );
+}
+
+/** Which words the model knows, so that nobody waits for what it cannot draw. */
+function Read({ readings }: { readings: Reading[] }) {
+  const known = readings.flatMap(({ understood }) => understood);
+  const unknown = readings.flatMap(({ unknown }) => unknown);
+  if (known.length + unknown.length === 0) return null;
+  return (
+    <p className="prompt-read" data-testid="prompt-read">
+      {known.length ? `Understood: ${known.join(", ")}.` : "Nothing here that this model was taught."}
+      {unknown.length > 0 && <span> Not known: {unknown.join(", ")}.</span>}
+    </p>
   );
 }
