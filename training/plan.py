@@ -62,7 +62,7 @@ class FlowPlan:
 
 
 FLOW = {
-    "cpu": FlowPlan(1400, 32, 0.01, 1e-3),
+    "cpu": FlowPlan(1160, 32, 0.01, 1e-3),
     "gpu": FlowPlan(8000, 256, 0.01, 1e-3, ema=0.999),
     "test": FlowPlan(4, 2, 0.01, 1e-3),
 }

@@ -108,15 +108,16 @@ def test_patches_and_back() -> None:
     torch.testing.assert_close(pixels_of(patch_tokens(x, conv), ROWS // 2), x)
 
 
-def test_the_patch_product_is_the_convolution() -> None:
-    net, x = tiny(), latents(3)
+@pytest.mark.parametrize("patch", [1, 2, 4])
+def test_the_patch_product_is_the_convolution(patch: int) -> None:
+    net, x = tiny(replace(CONFIG, patch=patch)), latents(3)[..., :4]
     convolved = net.patch_embedding(x.transpose(1, 2)).flatten(3).permute(0, 2, 3, 1)
     torch.testing.assert_close(patch_tokens(x, net.patch_embedding), convolved, atol=1e-5, rtol=0)
 
 
 def test_what_cannot_be_used_is_refused() -> None:
     net = tiny()
-    with pytest.raises(BadInput, match="even"):
+    with pytest.raises(BadInput, match="multiples of 2"):
         patch_tokens(torch.zeros(1, 1, 16, 3, 4), net.patch_embedding)
     with pytest.raises(BadInput, match="at most 9"):
         net.read(torch.zeros(1, 10, CONFIG.text_dim))
@@ -124,6 +125,7 @@ def test_what_cannot_be_used_is_refused() -> None:
 
 def test_configuration_rows() -> None:
     row = {"dim": 1536, "ffn_dim": 8960, "freq_dim": 256, "in_dim": 16, "out_dim": 16, "num_heads": 12, "num_layers": 30}
+    assert WanConfig.from_json(row | {"patch_size": [1, 2, 2]}).patch == 2
     assert WanConfig.from_json(row | {"text_len": 512, "eps": 1e-6, "_class_name": "WanModel"}) == WAN_1_3B
     with torch.device("meta"):
         counts = [sum(p.numel() for p in WanTransformer(config).parameters()) for config in (WAN_1_3B, WAN_14B)]
