@@ -27,7 +27,6 @@ HELD_OUT = 10_000_000  # seeds from here on are never trained on
 CAMERA = 0.08  # share of camera-like clips
 NOISE = 0.03  # of the latents, at most twice this
 STRAIGHT = 0.05  # of the rate, for the affine way back
-BORDER = 4.0  # weight of the step into a new block
 
 
 def pixels(clip_THWC: Tensor) -> Tensor:
@@ -78,12 +77,12 @@ def begun(vae: TinyVae) -> CodecState:
     return state
 
 
-def loss_of(made_BTCHW: Tensor, x_BCTHW: Tensor, every: int) -> Tensor:
+def loss_of(made_BTCHW: Tensor, x_BCTHW: Tensor, every: int, border: float) -> Tensor:
     """Both errors of the pictures, and that of the step from frame to frame, more so where a block of `every` ends."""
     error = made_BTCHW - x_BCTHW.transpose(1, 2)
     steps = error.diff(dim=1)
     weight = torch.ones(steps.shape[1], device=error.device)
-    weight[every - 1 :: every] = BORDER
+    weight[every - 1 :: every] = border
     moved = (steps.abs() * weight.view(1, -1, 1, 1, 1)).mean()
     return 4 * error.square().mean() + 0.15 * error.abs().mean() + 0.4 * moved
 
@@ -130,7 +129,7 @@ class Trainer:
             group["lr"] = rate_at(self.plan, self.step) * group.get("share", 1.0)
         x = self.pool.batch(self.step)
         made = rebuilt(self.vae, x, noise=NOISE * (self.step % 3))
-        loss = loss_of(made, x, self.vae.frames_per_latent)
+        loss = loss_of(made, x, self.vae.frames_per_latent, self.plan.border)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         torch.nn.utils.clip_grad_norm_(self.vae.parameters(), 0.5)

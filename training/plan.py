@@ -21,10 +21,12 @@ class AutoencoderPlan:
     renew: int  # steps between two new clips
     rate: float
     ema: float = 0.995
+    border: float = 4.0  # weight of the step into a new block
 
 
 AUTOENCODER = {
     "cpu": AutoencoderPlan(2000, 4, 128, 16, 320, 90, 8, 1e-3),
+    "cpu-border": AutoencoderPlan(900, 4, 128, 16, 320, 90, 8, 6e-4, border=16.0),  # after "cpu", with --start
     "gpu": AutoencoderPlan(9000, 32, 256, 16, 320, 2000, 1, 8e-4, ema=0.999),
     "test": AutoencoderPlan(3, 1, 64, 8, 64, 24, 2, 1e-4),
 }
