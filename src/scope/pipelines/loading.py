@@ -23,7 +23,7 @@ from scope.pipelines.recipes import RECIPES, Recipe
 from scope.pipelines.rules import seeded
 from scope.settings import Settings, from_environment
 
-FEW_CORES = 4
+FEW_CORES = 4  # up to here a stage gets one thread: two that wait for each other collapse as soon as anything else runs
 Progress = Callable[[str], None]
 
 
@@ -36,6 +36,7 @@ class Diffusion:
     seed: int
     notice: str = ""
     memory: Plan | None = None  # what it was planned to take, where that had to be known
+    overlap: bool = False  # streams decode beside the next chunk
 
     @property
     def about(self) -> dict[str, Any]:
@@ -45,7 +46,7 @@ class Diffusion:
         return {"notice": self.notice or None, "loaded_lora_adapters": loras or None, **memory}
 
     def open(self, mode: Mode) -> DiffusionStream:
-        return DiffusionStream(self.recipe, self.parts, mode, seeded(self.seed))
+        return DiffusionStream(self.recipe, self.parts, mode, seeded(self.seed), overlap=self.overlap)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +68,19 @@ class Order:
 
 def load(name: str, options: WanOptions, progress: Progress) -> Diffusion:
     """The row called `name`. Raises NotFound or Unavailable when it was to be the published weights and cannot be."""
-    if not torch.cuda.is_available() and (os.cpu_count() or 1) <= FEW_CORES:
-        torch.set_num_threads(1)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    overlap = device.type == "cuda" or cores() > 1 if options.overlap is None else options.overlap
+    if device.type == "cpu" and (overlap or cores() <= FEW_CORES):
+        torch.set_num_threads(1 if cores() <= FEW_CORES else cores() // 2)
     recipe = RECIPES[name]
     if options.denoising_steps != FOUR_STEPS:  # the default of the schema stands for "as the mode has it"
         recipe = replace(recipe, text_steps=options.denoising_steps, video_steps=options.denoising_steps)
-    return SOURCES[options.weights](Order(recipe, options, device, from_environment(), progress))
+    return replace(SOURCES[options.weights](Order(recipe, options, device, from_environment(), progress)), overlap=overlap)
+
+
+def cores() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _official(order: Order) -> Diffusion:
