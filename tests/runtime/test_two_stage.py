@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from time import monotonic
 from typing import Any
 
@@ -51,6 +52,9 @@ class Wall:
     def turn(self, seq: int, **values: Any) -> None:
         self.run.turn({"main": values}, ("client", seq))
 
+    def answered(self, seq: int) -> bool:
+        return any(seq in tickets for _, _, tickets in self.shown)
+
     def heard(self, op: str) -> list[Message]:
         return [message for message in self.said if message["op"] == op]
 
@@ -75,7 +79,7 @@ def test_a_change_is_answered_by_the_first_frame_made_for_it(wall: Wall) -> None
     wall.until(lambda: wall.run.chunks >= 2)
     for seq in range(1, 6):
         wall.turn(seq, level=seq / 5)
-        wall.until(lambda seq=seq: any(seq in tickets for _, _, tickets in wall.shown))
+        wall.until(partial(wall.answered, seq))
     levels = {seq: seen[1] for _, seen, tickets in wall.shown for seq in tickets if seen is not None}
     assert levels == {seq: round(seq / 5 * 255) for seq in range(1, 6)}
 
@@ -83,7 +87,7 @@ def test_a_change_is_answered_by_the_first_frame_made_for_it(wall: Wall) -> None
 def test_a_new_shot_begins_with_its_own_pictures(wall: Wall) -> None:
     wall.until(lambda: wall.run.chunks >= 2)
     wall.run.turn({"session": {"reset_cache": True}}, ("client", 9))
-    wall.until(lambda: any(9 in tickets for _, _, tickets in wall.shown))
+    wall.until(lambda: wall.answered(9))
     wall.until(lambda: wall.shown[-1][2] == ())
     after = next(i for i, (_, _, tickets) in enumerate(wall.shown) if 9 in tickets)
     assert wall.shown[after][1] == (0, 0), "the count begins again"
@@ -93,7 +97,7 @@ def test_a_new_shot_begins_with_its_own_pictures(wall: Wall) -> None:
 def test_a_half_that_fails_is_said_once_and_what_was_asked_is_not_forgotten(wall: Wall, act: str) -> None:
     wall.until(lambda: wall.run.chunks >= 2)
     wall.turn(7, act=act, level=0.4)
-    wall.until(lambda: any(7 in tickets for _, _, tickets in wall.shown) and wall.heard("stumbled"))
+    wall.until(lambda: wall.answered(7) and wall.heard("stumbled"))
     assert len(wall.heard("stumbled")) in (1, 2) and not wall.heard("failed"), "the cue is tried twice, then dropped"
     assert [message["text"] for message in wall.heard("stumbled")][0] == "ValueError: asked to fail"
     assert next(seen for _, seen, tickets in wall.shown if 7 in tickets) is not None
