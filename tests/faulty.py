@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from scope.catalog import hookimpl
-from scope.contract import Mode, Options, Params, Spec, cue, knob
+from scope.contract import Mode, Options, Params, Rest, Spec, cue, knob
 from scope.frame import Frame
 from scope.pipelines import framecode
 
@@ -25,7 +25,7 @@ class OutOfMemoryError(RuntimeError):
 class FaultyParams(Params):
     level: float = knob(0.0, 0.0, 1.0, "Written into the picture.")
     shots: int = cue(0, "Added to what the picture says it was told once.")
-    act: str = cue("", "What to do wrong: raise, oom, freeze, die, hang.")
+    act: str = cue("", "What to do wrong: raise, oom, freeze, die, hang; late: raise in the second half of a step.")
 
 
 @dataclass
@@ -70,6 +70,32 @@ class FaultyStream:
         return Frame.from_rgb(picture, 0.0)
 
 
+@dataclass
+class Halved(Faulty):
+    """Draws beside its next chunk's first half."""
+
+    second_s: float = 0.0
+
+    def open(self, mode: Mode) -> HalvedStream:
+        return HalvedStream(self)
+
+
+class HalvedStream(FaultyStream):
+    def __init__(self, faulty: Halved) -> None:
+        super().__init__(faulty)
+        self._second_s = faulty.second_s
+
+    def begin(self, params: FaultyParams, frames: Sequence[Frame]) -> Rest:
+        made = super().step(params, frames)
+
+        def rest() -> Sequence[Frame]:
+            _misbehave("raise" if params.act == "late" else "")
+            time.sleep(self._second_s)
+            return made
+
+        return rest
+
+
 def _misbehave(act: str) -> None:
     match act:
         case "raise":
@@ -112,6 +138,10 @@ def once(options: Options, progress: Callable[[str], None]) -> Faulty:
     return Faulty(took_s=0.01, fails_to_open="again")
 
 
+def halved(options: Options, progress: Callable[[str], None]) -> Halved:
+    return Halved(frames=3, took_s=0.1, second_s=0.1)
+
+
 def unloadable(options: Options, progress: Callable[[str], None]) -> Faulty:
     raise FileNotFoundError("weights.safetensors is not there")
 
@@ -137,5 +167,5 @@ def _row(name: str) -> Spec:
 
 @hookimpl
 def pipelines() -> list[Spec]:
-    names = ("well", "bursty", "empty", "raising", "starving", "dying", "once", "unloadable", "slow")
+    names = ("well", "bursty", "empty", "raising", "starving", "dying", "once", "halved", "unloadable", "slow")
     return [_row(name) for name in names]

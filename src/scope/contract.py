@@ -7,7 +7,7 @@ one client's hold on the running picture; the *hub* is what sessions are opened 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, Protocol, runtime_checkable
 
@@ -105,6 +105,17 @@ class Stream(Protocol):
 
     def reset(self) -> None:
         """Forget the past: the next step starts a new shot."""
+
+
+Rest = Callable[[], Sequence[Frame]]  # the second half of a step: call it once, in any thread
+
+
+@runtime_checkable
+class TwoStage(Protocol):
+    """A stream may have this as well: its step in two halves, the second of which may run beside the next step's first."""
+
+    def begin(self, params: Any, frames: Sequence[Frame]) -> Rest:
+        """All of a step that later steps depend on. What it gives makes the frames; `step` is both halves in a row."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ offline.write("clip.mp4", islice(player.play(prompts="a lighthouse"), 160))
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from fractions import Fraction
 from itertools import chain as joined
 from itertools import islice
@@ -16,7 +17,7 @@ from typing import Any
 import av
 
 from scope import catalog
-from scope.contract import Mode
+from scope.contract import Mode, Rest
 from scope.errors import BadInput, BadParams
 from scope.frame import Frame
 from scope.runtime.chain import ChainStream, Link, about, main_spec, mode_for
@@ -50,12 +51,21 @@ class Player:
         return self._frames(ChainStream(self.links, mode), box, iter(source or ()))
 
     def _frames(self, stream: ChainStream, box: Mailbox, source: Iterator[Frame]) -> Iterator[Frame]:
-        while True:
-            count = stream.wants(box.peek())
-            frames = list(islice(source, count))
-            if count and not frames:
-                return
-            yield from stream.step(box.take().params, frames + frames[-1:] * (count - len(frames)))
+        """A chunk is finished beside the next one's first half."""
+        with ThreadPoolExecutor(1, thread_name_prefix="chunk-finish") as beside:
+            coming: Future[Sequence[Frame]] | None = None
+            while (begun := self._begin(stream, box, source)) is not None:
+                ready, coming = coming, beside.submit(begun)
+                yield from ready.result() if ready is not None else ()
+            yield from coming.result() if coming is not None else ()
+
+    def _begin(self, stream: ChainStream, box: Mailbox, source: Iterator[Frame]) -> Rest | None:
+        """The next chunk's first half; None at the end of the source."""
+        count = stream.wants(box.peek())
+        frames = list(islice(source, count))
+        if count and not frames:
+            return None
+        return stream.begin(box.take().params, frames + frames[-1:] * (count - len(frames)))
 
 
 def load(*pipelines: str, progress: Callable[[str], None] = lambda text: None, **load_params: Any) -> Player:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from torch import Tensor
 from torch.nn.functional import pad
 
-from scope.contract import Mode
+from scope.contract import Mode, Rest
 from scope.frame import Frame
 from scope.models.blend import SCOPE as SCOPE_BLEND
 from scope.models.codec import SCOPE as SCOPE_CODEC
@@ -47,22 +48,26 @@ class Driver:
     method: str = "linear"
     prompts: list[dict[str, Any]] | None = None
 
-    def __init__(self, case: Case) -> None:
-        self.case, self.parts = case, parts_of(case)
+    def __init__(self, case: Case, *, overlap: bool = False) -> None:
+        self.case, self.parts, self.overlap = case, parts_of(case), overlap
         config = case.config
         self.recipe = Recipe(self.parts.net.config, wan_policy(config), "longlive", shift=config["shift"], recache=True)
         self.stream: DiffusionStream | None = None
         self.always = {"manage_cache": config["manage_cache"]}
 
     def call(self, index: int, args: dict[str, Any]) -> list[Frame]:
+        return list(self.begin(index, args)())
+
+    def begin(self, index: int, args: dict[str, Any]) -> Rest:
         mode: Mode = "video" if f"chunk{index}.input" in self.case.tensors else "text"
         if self.stream is None or args.get("init_cache", self.stream.mode != mode):
-            self.stream = DiffusionStream(self.recipe, self.parts, mode, seeded(self.case.config["base_seed"]), AS_RECORDED)
+            noises = seeded(self.case.config["base_seed"])
+            self.stream = DiffusionStream(self.recipe, self.parts, mode, noises, AS_RECORDED, overlap=self.overlap)
             self.prompts = None
         limit = self.case.config["max_rope_freq_table_seq_len"] - self.case.config["frames_per_chunk"]
         if self.stream.start >= limit:  # the cut we do not make
             self.stream.cut()
-        return list(self.stream.step(self.params(args), self.frames(index)))
+        return self.stream.begin(self.params(args), self.frames(index))
 
     def params(self, args: dict[str, Any]) -> WanParams:
         """What holds for one call; prompts are fresh only when they are not those of the call before."""
@@ -92,6 +97,18 @@ def test_the_stream_is_the_recorded_pipeline(case: Case) -> None:
         case.close(stream.conditioning.current, f"chunk{index}.cond", atol=2e-6)
         recorded = case.tensors[f"chunk{index}.video"].numpy()
         assert len(frames) == len(recorded)
-        assert stream.pixels is not None
-        case.close(to_unit(stream.pixels[:, -len(recorded) :]), f"chunk{index}.video", atol=ATOL)
+        assert stream.decoding.pixels is not None
+        case.close(to_unit(stream.decoding.pixels[:, -len(recorded) :]), f"chunk{index}.video", atol=ATOL)
         case.equal(stream.start, int(case.tensors[f"chunk{index}.end_frame"]))
+
+
+@pytest.mark.golden("13_e2e_")
+def test_decoding_beside_the_next_chunk_changes_nothing(case: Case) -> None:
+    expected, beside = Driver(case), Driver(case, overlap=True)
+    calls = list(enumerate(case.config["calls"]))
+    with ThreadPoolExecutor(1) as thread:
+        coming = [thread.submit(beside.begin(index, args)) for index, args in calls]
+        found = [list(future.result()) for future in coming]
+    for (index, args), frames in zip(calls, found, strict=True):
+        wanted = expected.call(index, args)
+        assert len(frames) == len(wanted) and all((a.i420() == b.i420()).all() for a, b in zip(frames, wanted, strict=True))

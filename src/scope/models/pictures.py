@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from scope.errors import BadInput
+from scope.models.device import to_device
 
 Picture = NDArray[np.uint8]  # [H,W,3]
 LUMA = (0.299, 0.587, 0.114)  # BT.601
@@ -52,7 +53,7 @@ def to_video(
 
 def _scaled(pictures: NDArray[np.uint8], height: int, width: int, device: torch.device | str) -> Tensor:
     """[T,h,w,3] bytes to [T,3,H,W] float32, still 0 to 255. Bytes travel to the device; floats are made there."""
-    x_TCHW = torch.from_numpy(pictures).to(device).permute(0, 3, 1, 2).float()
+    x_TCHW = to_device(torch.from_numpy(pictures), torch.device(device)).permute(0, 3, 1, 2).float()
     if x_TCHW.shape[2:] == (height, width):
         return x_TCHW
     return F.interpolate(x_TCHW, (height, width), mode="bilinear", align_corners=False)
@@ -71,8 +72,8 @@ def to_bytes(x_BTCHW: Tensor) -> NDArray[np.uint8]:
     return pixels
 
 
-def to_i420(x_BTCHW: Tensor) -> NDArray[np.uint8]:
-    """Pixels [1,T,3,H,W] in [-1,1], even sizes, as T blocks [H * 3 // 2, W] of I420 (BT.601, limited range), on the CPU.
+def i420(x_BTCHW: Tensor) -> Tensor:
+    """Pixels [1,T,3,H,W] in [-1,1], even sizes, as bytes [T, H * 3 // 2, W] of I420 (BT.601, limited range), where they are.
 
     Made where the pixels are: half as many bytes travel, and no codec has to convert. Colour is the mean of each 2x2 square.
     """
@@ -89,5 +90,4 @@ def to_i420(x_BTCHW: Tensor) -> NDArray[np.uint8]:
     block[:, :luma] = y_THW.mul(219).add(16).round().flatten(1).to(torch.uint8)
     block[:, luma : luma + chroma] = u_THW.mul(224).add(128).round().flatten(1).to(torch.uint8)
     block[:, luma + chroma :] = v_THW.mul(224).add(128).round().flatten(1).to(torch.uint8)
-    blocks: NDArray[np.uint8] = block.view(frames, height * 3 // 2, width).cpu().numpy()
-    return blocks
+    return block.view(frames, height * 3 // 2, width)

@@ -1,6 +1,7 @@
 """The one causal diffusion stream. LongLive, StreamDiffusionV2, Krea, Reward-Forcing and MemFlow are rows of `Recipe`.
 
-A chunk: prompts, resets, noise or noisy video, denoising over the memory, remembering, decoding (models-stream.md section 2).
+A chunk: prompts, resets, noise or noisy video, denoising over the memory, remembering (models-stream.md section 2); then decoding
+(`decoding.py`), which may run beside the next chunk.
 Shape suffixes: B batch, F latent frames, C channels, T pixel frames, H W rows and columns.
 """
 
@@ -16,22 +17,21 @@ from scope.contract import Mode, News
 from scope.frame import Frame
 from scope.models.cache import Call, Kind, TextMemory
 from scope.models.codec import CodecState
+from scope.models.device import to_device
 from scope.models.flow import Schedule, clean, first_step, mix, renoise
 from scope.models.memory import Memory
 from scope.models.motion import motion, scope_noise_scale
-from scope.models.pictures import to_i420, to_video
+from scope.models.pictures import to_video
 from scope.models.vace import Control
 from scope.pipelines.conditioning import Conditioning, texts_of
+from scope.pipelines.decoding import KEPT, TIME_FACTOR, Decoding
 from scope.pipelines.family import WanParams
 from scope.pipelines.parts import Parts
 from scope.pipelines.recipes import Recipe
 from scope.pipelines.rules import Draw, Noises, StreamRules
 from scope.pipelines.steering import Steering
 
-TIME_FACTOR = 4  # pixel frames per latent frame; the first latent of a stream is one frame
-OUTPUT_HZ = 16.0  # what the models were trained at
 CONTEXT = 3  # latents that Krea reads again before each chunk
-ANCHOR = 2 * TIME_FACTOR + 1  # frames back to the one that becomes Krea's anchor
 SWAY = 0.1  # how far the noise controller moves the user's noise scale, either way
 
 
@@ -46,12 +46,17 @@ class DiffusionStream:
         noises: Noises,
         rules: StreamRules | None = None,
         clock: Callable[[], float] = monotonic,
+        *,
+        overlap: bool = False,
     ) -> None:
+        """`overlap`: `begin` leaves decoding to whoever asks for the frames; without it they are ready when it returns."""
         self.recipe, self.parts, self.mode, self._noises, self._clock = recipe, parts, mode, noises, clock
+        self.overlap = overlap
         self.rules = rules or StreamRules()
         self.conditioning = Conditioning(parts.words, self.rules.prompts)
         self.memory = Memory(recipe.policy, parts.net.room(*parts.latent))
         self.state: CodecState = parts.codec.open(self.rules.codec)
+        self.decoding = Decoding(parts.codec, self.state, self._device)
         self.steering = (
             Steering(parts.vace, parts.codec, self.state, parts.pixels, parts.images, self.rules) if parts.vace else None
         )
@@ -59,7 +64,6 @@ class DiffusionStream:
         self.text: TextMemory | None = None
         self._steps: tuple[int, ...] | None = None
         self._crossed = False  # a transition was running in the chunk before
-        self._shown = 0
         self._last: Tensor | None = None  # last input frame the noise controller saw; a cut of ours is none of the input's
         self._control: Control | None = None
         self._news: list[News] = []
@@ -69,13 +73,12 @@ class DiffusionStream:
         """A hard cut: the coming chunk is the first of a new shot. Prompts stay; MemFlow's bank may."""
         self.memory.reset(keep_bank=keep_bank)
         self._stale = True  # nothing has looked through the memory since the prompt changed
-        self.state.reset()
+        self.decoding.cut()
         if self.steering:
             self.steering.reset()
         self.start = 0  # latent frames so far
         self.past: Tensor | None = None  # latest clean latents
         self._first: Tensor | None = None
-        self.pixels: Tensor | None = None  # latest decoded frames, a chunk at least [1, T, 3, H, W]
 
     def reset(self) -> None:
         self.conditioning.finish()
@@ -94,9 +97,15 @@ class DiffusionStream:
         """A chunk of input video; one frame more at the start, which becomes a latent of its own."""
         return TIME_FACTOR * self.recipe.policy.chunk + (self.start == 0) if self.mode == "video" else 0
 
-    @torch.inference_mode()
     def step(self, params: WanParams, frames: Sequence[Frame]) -> Sequence[Frame]:
         """One chunk. Same seed, same frames, whatever came before a reset."""
+        return self.begin(params, frames)()
+
+    @torch.inference_mode()
+    def begin(self, params: WanParams, frames: Sequence[Frame]) -> Callable[[], Sequence[Frame]]:
+        """One chunk up to its clean latents; its frames come of calling what this gives, in any thread."""
+        if self.rules.codec.fresh == "until_decode":
+            self.decoding.settle()  # there an encode asks whether anything was decoded
         crossed, changed = self._crossed or self.conditioning.crossing, self._listen(params)
         self._take_input(params, frames)
         steps = params.denoising_step_list or (self.recipe.video_steps if self.mode == "video" else self.recipe.text_steps)
@@ -114,7 +123,11 @@ class DiffusionStream:
         final = self._denoise(x, ts, draw, params.kv_cache_attention_bias)
         if self.recipe.context == "clean":
             self._pass(final, 0.0, Call(self.start, final.shape[1], "clean"))
-        return self._show(self._remember(final))
+        self._remember(final)
+        rest = self.decoding.begin(final)
+        if not self.overlap:
+            rest()
+        return rest
 
     def _listen(self, params: WanParams) -> bool:
         """Take in what was said about prompts; True if the embedding changed."""
@@ -208,9 +221,10 @@ class DiffusionStream:
 
     def _context(self, past: Tensor) -> Tensor:
         """Krea's three: an anchor and the last two latents (models-stream.md 6.2)."""
-        assert self._first is not None and self.pixels is not None
-        early = self.start < 2 * CONTEXT
-        anchor = self._first if early else self.parts.codec.encode(self.pixels[:, -ANCHOR : 1 - ANCHOR].transpose(1, 2))
+        anchor = self._first
+        if self.start >= 2 * CONTEXT and (pixels := self.decoding.pixels) is not None:
+            anchor = self.parts.codec.encode(pixels[:, -KEPT : 1 - KEPT].transpose(1, 2))
+        assert anchor is not None
         return torch.cat([anchor, past[:, 1 - CONTEXT :]], 1)
 
     def _denoise(self, x: Tensor, ts: list[float], draw: Draw, bias: float) -> Tensor:
@@ -234,23 +248,15 @@ class DiffusionStream:
         self._stale = self._stale and call.kind == "recache"
         return flow
 
-    def _remember(self, final: Tensor) -> Tensor:
-        """Keep the latest latents and pixels; gives the decoded frames [1, T, 3, H, W]."""
+    def _remember(self, final: Tensor) -> None:
+        """Keep the latest clean latents."""
         if self.past is None:
             self._first = final[:, :1]
         self.past = final if self.past is None else torch.cat([self.past, final], 1)[:, -self.recipe.policy.window :]
         self.start += self.recipe.policy.chunk if self.rules.advance == "chunk" else final.shape[1]
-        made = self.parts.codec.decode(final, self.state)
-        kept = made if self.pixels is None else torch.cat([self.pixels, made], 1)
-        self.pixels = kept[:, -max(ANCHOR, made.shape[1]) :]
-        return made
-
-    def _show(self, pixels: Tensor) -> list[Frame]:
-        begun, self._shown = self._shown, self._shown + pixels.shape[1]
-        return [Frame.from_i420(picture, (begun + i) / OUTPUT_HZ) for i, picture in enumerate(to_i420(pixels))]
 
     def _noise(self, shape: Sequence[int], draw: Draw) -> Tensor:
-        return draw(shape).to(self._device, self._dtype)
+        return to_device(draw(shape), self._device, self._dtype)
 
     @property
     def _device(self) -> torch.device:

@@ -94,6 +94,9 @@ class WanOptions(Size):
     quantization: Literal["fp8_e4m3fn", "int8"] | None = option(
         None, "Smaller and faster weights.", ui={"order": 8, "component": "quantization"}
     )
+    overlap: bool | None = option(
+        None, "Decode a chunk beside the next one's denoising; left out: with a GPU or two cores.", ui={"order": 12}
+    )
 
 
 class SquareOptions(WanOptions):

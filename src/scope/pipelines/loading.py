@@ -24,7 +24,7 @@ from scope.pipelines.recipes import RECIPES, Recipe
 from scope.pipelines.rules import seeded
 from scope.settings import Settings, from_environment
 
-FEW_CORES = 4
+FEW_CORES = 4  # up to here a stage gets one thread: two that wait for each other collapse as soon as anything else runs
 Progress = Callable[[str], None]
 
 
@@ -37,6 +37,7 @@ class Diffusion:
     seed: int
     notice: str = ""
     memory: Plan | None = None  # what it was planned to take, where that had to be known
+    overlap: bool = False  # streams decode beside the next chunk
 
     @property
     def about(self) -> dict[str, Any]:
@@ -46,7 +47,7 @@ class Diffusion:
         return {"notice": self.notice or None, "loaded_lora_adapters": loras or None, **memory}
 
     def open(self, mode: Mode) -> DiffusionStream:
-        return DiffusionStream(self.recipe, self.parts, mode, seeded(self.seed))
+        return DiffusionStream(self.recipe, self.parts, mode, seeded(self.seed), overlap=self.overlap)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,18 +69,40 @@ class Order:
 
 def load(name: str, options: WanOptions, progress: Progress) -> Diffusion:
     """The row called `name`. Raises NotFound or Unavailable when it was to be the published weights and cannot be."""
-    one_thread_on_few_cores()
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = _device()
     recipe = RECIPES[name]
     if options.denoising_steps != FOUR_STEPS:  # the default of the schema stands for "as the mode has it"
         recipe = with_steps(recipe, options.denoising_steps)
-    return SOURCES[options.weights](Order(recipe, options, device, from_environment(), progress))
+    made = SOURCES[options.weights](Order(recipe, options, device, from_environment(), progress))
+    return replace(made, overlap=overlaps(options.overlap, device))
 
 
-def one_thread_on_few_cores() -> None:
-    """Two threads of torch wait for each other as soon as anything else runs on their cores."""
-    if not torch.cuda.is_available() and (os.cpu_count() or 1) <= FEW_CORES:
-        torch.set_num_threads(1)
+def load_nano(options: NanoOptions, progress: Progress) -> Diffusion:
+    """The row `nano`. Raises Unavailable in a build without its weights."""
+    progress("Loading the bundled model...")
+    home, device = from_environment(), _device()
+    parts = bundled.parts(options.height, options.width, home, device)
+    adapters, loras = attach(parts.net, options, home)
+    recipe = bundled.RECIPE if options.denoising_steps == STEPS else with_steps(bundled.RECIPE, options.denoising_steps)
+    parts = replace(parts, adapters=adapters, loras=loras)
+    return Diffusion(recipe, parts, options.base_seed, overlap=overlaps(None, device))
+
+
+def _device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def overlaps(asked: bool | None, device: torch.device) -> bool:
+    """Whether streams decode beside the next chunk: as asked, or with a GPU or two cores. On a CPU each gets its threads."""
+    overlap = device.type == "cuda" or cores() > 1 if asked is None else asked
+    if device.type == "cpu" and (overlap or cores() <= FEW_CORES):
+        torch.set_num_threads(1 if cores() <= FEW_CORES else cores() // 2)
+    return overlap
+
+
+def cores() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def with_steps(recipe: Recipe, steps: tuple[int, ...]) -> Recipe:
@@ -120,17 +143,6 @@ def _preview(order: Order, notice: str = "This is Nano, the small bundled model,
     parts = bundled.parts(order.options.height, order.options.width, order.home, order.device)
     left_out = " LoRAs are left out." if order.options.loras else ""
     return Diffusion(bundled.RECIPE, parts, order.options.base_seed, notice + left_out)
-
-
-def load_nano(options: NanoOptions, progress: Progress) -> Diffusion:
-    """The row `nano`. Raises Unavailable in a build without its weights."""
-    one_thread_on_few_cores()
-    progress("Loading the bundled model...")
-    home = from_environment()
-    parts = bundled.parts(options.height, options.width, home, torch.device("cuda" if torch.cuda.is_available() else "cpu"))
-    adapters, loras = attach(parts.net, options, home)
-    recipe = bundled.RECIPE if options.denoising_steps == STEPS else with_steps(bundled.RECIPE, options.denoising_steps)
-    return Diffusion(recipe, replace(parts, adapters=adapters, loras=loras), options.base_seed)
 
 
 def _random(order: Order) -> Diffusion:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from scope.contract import Change, Foresighted, Mode, News, Params, Pipeline, Speaker, Spec, Stream
+from scope.contract import Change, Foresighted, Mode, News, Params, Pipeline, Rest, Speaker, Spec, Stream, TwoStage
 from scope.frame import Frame
 
 
@@ -42,14 +42,22 @@ class _Stage:
     stream: Stream
     waiting: list[Frame] = field(default_factory=list)
 
-    def feed(self, params: Params, frames: Sequence[Frame]) -> list[Frame]:
-        """Run as often as what waits allows; what is left over waits for the next chunk."""
+    def begin(self, params: Params, frames: Sequence[Frame]) -> Rest:
+        """Once where the stream dreams, else as often as what waits allows; what is left over waits for the next chunk."""
+        if self.stream.wants(params) == 0:
+            return self._once(params, ())
         self.waiting.extend(frames)
-        made: list[Frame] = []
+        begun: list[Rest] = []
         while len(self.waiting) >= max(1, count := self.stream.wants(params)):
             taken, self.waiting = self.waiting[:count], self.waiting[count:]
-            made.extend(self.stream.step(params, taken))
-        return made
+            begun.append(self._once(params, taken))
+        return lambda: [frame for rest in begun for frame in rest()]
+
+    def _once(self, params: Params, frames: Sequence[Frame]) -> Rest:
+        if isinstance(self.stream, TwoStage):
+            return self.stream.begin(params, frames)
+        made = self.stream.step(params, frames)
+        return lambda: made
 
 
 class ChainStream:
@@ -57,6 +65,9 @@ class ChainStream:
 
     def __init__(self, links: Sequence[Link], mode: Mode) -> None:
         self._stages = [_Stage(link.node_id, link.pipeline.open(mode)) for link in links]
+        halved = [isinstance(stage.stream, TwoStage) for stage in self._stages]
+        self._first = halved.index(True) + 1 if True in halved else len(halved)  # stages that run in the first half of a step
+        self.two_stage = True in halved
 
     def wants(self, params: Mapping[str, Params]) -> int:
         """How many input frames the next step needs: the longest chunk of any stage before the first that dreams."""
@@ -65,10 +76,19 @@ class ChainStream:
 
     def step(self, params: Mapping[str, Params], frames: Sequence[Frame]) -> Sequence[Frame]:
         """One chunk through all stages. A stage that dreams ignores what comes before it."""
-        flow: Sequence[Frame] = frames
-        for stage in self._stages:
-            own = params[stage.node_id]
-            flow = stage.stream.step(own, ()) if stage.stream.wants(own) == 0 else stage.feed(own, flow)
+        return self.begin(params, frames)()
+
+    def begin(self, params: Mapping[str, Params], frames: Sequence[Frame]) -> Rest:
+        """The first half: up to the first half of the first stage that has two. The rest is the second, and all stages behind."""
+        *before, halved = self._stages[: self._first]
+        for stage in before:
+            frames = stage.begin(params[stage.node_id], frames)()
+        rest = halved.begin(params[halved.node_id], frames)
+        return lambda: self._finish(params, rest())
+
+    def _finish(self, params: Mapping[str, Params], flow: Sequence[Frame]) -> Sequence[Frame]:
+        for stage in self._stages[self._first :]:
+            flow = stage.begin(params[stage.node_id], flow)()
         return flow
 
     def foresee(self, params: Mapping[str, Params]) -> None:

@@ -42,14 +42,14 @@ class OutputClock:
         self._thread = threading.Thread(target=self._run, name="output-clock", daemon=True)
         self._thread.start()
 
-    def put(self, frames: Sequence[Frame], tickets: tuple[Ticket, ...], took_s: float) -> None:
-        """A finished chunk; its receipts leave with its first frame."""
+    def put(self, frames: Sequence[Frame], tickets: tuple[Ticket, ...], took_s: float, lead_s: float | None = None) -> None:
+        """A finished chunk; its receipts leave with its first frame. For the times see `Pace.produced`."""
         with self._changed:
             tickets, self._carried = self._carried + tickets, ()
             if not frames:
                 self._carried = tickets
                 return
-            self._pace.produced(len(frames), took_s, monotonic())
+            self._pace.produced(len(frames), took_s, monotonic(), lead_s)
             self._queue.extend(_Waiting(frame, () if i else tickets) for i, frame in enumerate(frames))
             while len(self._queue) > CAPACITY:
                 self._drop_oldest()
@@ -80,10 +80,10 @@ class OutputClock:
     def backlog(self) -> int:
         return len(self._queue)
 
-    def start_s(self) -> float:
-        """When the next chunk should begin."""
+    def start_s(self, coming: int = 0) -> float:
+        """When the next chunk should begin, with so many frames of the one before still to come."""
         with self._changed:
-            return self._pace.start_s(len(self._queue), monotonic())
+            return self._pace.start_s(len(self._queue) + coming, monotonic())
 
     def flush(self) -> None:
         """A new shot: what waits is forgotten, but not the receipts."""

@@ -18,8 +18,8 @@ MARGIN_S = 0.004  # how much before it is due a chunk should be finished
 class Pace(Protocol):
     """Turns a burst of frames into an even flow."""
 
-    def produced(self, frames: int, took_s: float, now_s: float) -> None:
-        """A chunk of `frames` has been made and took `took_s`."""
+    def produced(self, frames: int, took_s: float, now_s: float, lead_s: float | None = None) -> None:
+        """A chunk of `frames` was made. One can be made every `took_s`; it is ready `lead_s` (else `took_s`) after it began."""
 
     def due_s(self, time_s: float, backlog: int, now_s: float) -> float:
         """When the frame at the head of the queue, with `backlog` more behind it, should leave."""
@@ -37,6 +37,7 @@ class EvenPace:
     def __init__(self, declared_hz: float | None = None) -> None:
         self._declared_hz = declared_hz
         self._made: deque[tuple[int, float]] = deque(maxlen=10)  # (frames, took_s) of the last chunks
+        self._leads_s: deque[float] = deque(maxlen=10)
         self._last_s: float | None = None  # when the last frame was due
         self._due_s = float("-inf")  # when the frame at the head is due
 
@@ -48,8 +49,9 @@ class EvenPace:
         frames = sum(n for n, _ in self._made)
         return min(FASTEST_HZ, max(SLOWEST_HZ, frames / took_s)) if frames and took_s > 0 else FASTEST_HZ
 
-    def produced(self, frames: int, took_s: float, now_s: float) -> None:
+    def produced(self, frames: int, took_s: float, now_s: float, lead_s: float | None = None) -> None:
         self._made.append((frames, took_s))
+        self._leads_s.append(took_s if lead_s is None else lead_s)
 
     def due_s(self, time_s: float, backlog: int, now_s: float) -> float:
         if self._last_s is None:
@@ -75,8 +77,7 @@ class EvenPace:
     def start_s(self, backlog: int, now_s: float) -> float:
         if self._last_s is None or not self._made:
             return now_s
-        took_s = median(t for _, t in self._made)
-        return self._last_s + (backlog + 1) / self.rate_hz - 1.25 * took_s - MARGIN_S
+        return self._last_s + (backlog + 1) / self.rate_hz - 1.25 * median(self._leads_s) - MARGIN_S
 
 
 class SourcePace:
@@ -92,7 +93,7 @@ class SourcePace:
         self._sent_s = 0.0
         self._chunk = 1  # frames that come at once
 
-    def produced(self, frames: int, took_s: float, now_s: float) -> None:
+    def produced(self, frames: int, took_s: float, now_s: float, lead_s: float | None = None) -> None:
         """The source sets the rate."""
         self._chunk = frames
 

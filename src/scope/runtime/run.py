@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from time import monotonic
 
-from scope.contract import Change, Message, Mode
+from scope.contract import Change, Message, Mode, Rest
 from scope.frame import Frame
 from scope.runtime.chain import ChainStream, Link, main_spec, mode_for
 from scope.runtime.effects import EffectParams
 from scope.runtime.failures import FailureCount, free_device_memory, sentence
+from scope.runtime.finish import Finisher
 from scope.runtime.output import Emit, OutputClock
 from scope.runtime.pacing import EvenPace, Pace, SourcePace
 from scope.runtime.params import EFFECTS, SESSION, Mailbox, SessionParams, Taken, Ticket
@@ -56,7 +58,9 @@ class Run:
         self._paused = bool(values.get(SESSION, {}).get("paused", False))
         self._fed_s = monotonic()
         self._starved = False
-        self.busy_since_s: float | None = None
+        self._begun_s: float | None = None  # the first half of the chunk in progress
+        self._finisher = Finisher()
+        self._coming = self._burst = 0  # frames that the chunk being finished will give; that the last one gave
         self.chunks = 0
         self.chunk_s = 0.0
         self._thread = threading.Thread(target=self._loop, name="chunk-loop", daemon=True)
@@ -96,6 +100,11 @@ class Run:
         except Exception:
             log.exception("a stream could not look ahead")
 
+    @property
+    def busy_since_s(self) -> float | None:
+        """When the oldest half of a chunk that is being worked on began."""
+        return min((at_s for at_s in (self._begun_s, self._finisher.since_s) if at_s is not None), default=None)
+
     def stats(self) -> Change:
         return {
             "chunks": self.chunks,
@@ -116,6 +125,7 @@ class Run:
         self._inlet.close()
         if threading.current_thread() is not self._thread:
             self._thread.join()
+        self._finisher.close()
         self._clock.stop()
 
     def _loop(self) -> None:
@@ -123,13 +133,14 @@ class Run:
             taken: Taken | None = None
             try:
                 begun_s = monotonic()
+                self._finisher.check()
                 frames = self._input()
                 if frames is None:
                     continue
                 taken = self._slow.take()
                 self._chunk(taken, frames, begun_s)
             except Exception as error:  # noqa: BLE001 - the top of this thread; reported to every client
-                self.busy_since_s = None
+                self._begun_s = None
                 if not self._carries_on(error, taken):
                     return
 
@@ -139,7 +150,7 @@ class Run:
             while not self._stopped:
                 if self._paused:
                     self._wake.wait()
-                elif (early_s := self._clock.start_s() - monotonic()) > 0.0005:
+                elif (early_s := self._clock.start_s(self._coming) - monotonic()) > 0.0005:
                     self._wake.wait(early_s)
                 else:
                     return True
@@ -176,22 +187,40 @@ class Run:
             self._switch_mode(session.input_mode, taken)
             return
         if session.reset_cache:
+            self._finisher.settle()
             self._ready().reset()
             self._clock.flush()
-        self.busy_since_s = begun_s
-        made = self._ready().step(taken.params, frames)
-        self.busy_since_s = None
-        self.chunks += 1
-        self.chunk_s = monotonic() - begun_s
-        self._failures.succeeded()
-        self._clock.put(made, taken.tickets, self.chunk_s)
+        self._begun_s = begun_s
+        rest = self._ready().begin(taken.params, frames)
+        self._begun_s, first_s = None, monotonic() - begun_s
+        finish = partial(self._finish, rest, taken, first_s)
+        if self._ready().two_stage:
+            self._finisher.settle()
+            self._coming = self._burst
+            self._finisher.begin(finish, taken)
+        else:
+            finish()
         for node, news in self._ready().news():
             settled, instead_of = self._slow.settle(node, news.settled)
             self._say({"op": "news", "node": node, "message": news.message, "settled": settled, "instead_of": instead_of})
 
+    def _finish(self, rest: Rest, taken: Taken, first_s: float) -> None:
+        """The second half. Where it runs beside the next chunk's first, the longer of the two is what a chunk takes."""
+        begun_s = monotonic()
+        made = rest()
+        second_s = monotonic() - begun_s
+        self.chunk_s = max(first_s, second_s)
+        self.chunks += 1
+        self._failures.succeeded()
+        self._clock.put(made, taken.tickets, self.chunk_s, first_s + second_s)
+        with self._wake:
+            self._coming, self._burst = 0, len(made)
+            self._wake.notify_all()
+
     def _switch_mode(self, mode: Mode | None, taken: Taken) -> None:
         """Another mode is another stream; the change that asked for it is read again by its first chunk."""
         assert mode is not None
+        self._finisher.settle()
         self._mode, self._stream = mode, None
         self._clock.flush()
         self._clock.repace(_pace(self._links, mode))
@@ -200,8 +229,10 @@ class Run:
     def _carries_on(self, error: Exception, taken: Taken | None) -> bool:
         """Say what happened; forget the past and go on, or give up."""
         log.exception("a chunk failed")
-        if taken is not None:
-            self._give_back(taken)
+        before, self._coming = self._finisher.drain(), 0
+        for failed in (taken, before):
+            if failed is not None:
+                self._give_back(failed)
         if self._failures.gives_up(error):
             self._say({"op": "failed", "text": sentence(error)})
             return False
