@@ -19,7 +19,7 @@ from scope.pipelines.diffusion import DiffusionStream
 from scope.pipelines.family import WanParams
 from scope.pipelines.parts import Parts
 from scope.pipelines.recipes import Recipe
-from scope.pipelines.rules import StreamRules, seeded
+from scope.pipelines.rules import Seeded, StreamRules
 from scope.pipelines.words import Words
 from tests.golden.case import Case
 from tests.golden.nets import wan_net, wan_policy
@@ -57,7 +57,7 @@ class Driver:
     def call(self, index: int, args: dict[str, Any]) -> list[Frame]:
         mode: Mode = "video" if f"chunk{index}.input" in self.case.tensors else "text"
         if self.stream is None or args.get("init_cache", self.stream.mode != mode):
-            self.stream = DiffusionStream(self.recipe, self.parts, mode, seeded(self.case.config["base_seed"]), AS_RECORDED)
+            self.stream = DiffusionStream(self.recipe, self.parts, mode, Seeded(self.case.config["base_seed"]), AS_RECORDED)
             self.prompts = None
         limit = self.case.config["max_rope_freq_table_seq_len"] - self.case.config["frames_per_chunk"]
         if self.stream.start >= limit:  # the cut we do not make

@@ -25,8 +25,8 @@ from scope.pipelines.conditioning import Conditioning, texts_of
 from scope.pipelines.family import WanParams
 from scope.pipelines.parts import Parts
 from scope.pipelines.recipes import Recipe
-from scope.pipelines.rules import Draw, Noises, StreamRules
-from scope.pipelines.steering import Steering
+from scope.pipelines.rules import Draw, Noises, Seeded, StreamRules
+from scope.pipelines.steering import Steering, masks_of
 
 TIME_FACTOR = 4  # pixel frames per latent frame; the first latent of a stream is one frame
 OUTPUT_HZ = 16.0  # what the models were trained at
@@ -97,6 +97,7 @@ class DiffusionStream:
     @torch.inference_mode()
     def step(self, params: WanParams, frames: Sequence[Frame]) -> Sequence[Frame]:
         """One chunk. Same seed, same frames, whatever came before a reset."""
+        self._sow(params.base_seed)
         crossed, changed = self._crossed or self.conditioning.crossing, self._listen(params)
         self._take_input(params, frames)
         steps = params.denoising_step_list or (self.recipe.video_steps if self.mode == "video" else self.recipe.text_steps)
@@ -115,6 +116,12 @@ class DiffusionStream:
         if self.recipe.context == "clean":
             self._pass(final, 0.0, Call(self.start, final.shape[1], "clean"))
         return self._show(self._remember(final))
+
+    def _sow(self, seed: int | None) -> None:
+        """Another seed is another video: it begins with a cut."""
+        if seed is not None and self._noises != Seeded(seed):
+            self._noises = Seeded(seed)
+            self.reset()
 
     def _listen(self, params: WanParams) -> bool:
         """Take in what was said about prompts; True if the embedding changed."""
@@ -147,7 +154,7 @@ class DiffusionStream:
 
     def _take_input(self, params: WanParams, frames: Sequence[Frame]) -> None:
         if self.steering and self._follows(params):
-            self.steering.show([frame.rgb() for frame in frames])
+            self.steering.show([frame.rgb() for frame in frames], masks_of(frames))
 
     def _steer(self, params: WanParams) -> Control | None:
         if not self.steering or not params.vace_enabled:

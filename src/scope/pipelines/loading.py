@@ -20,7 +20,7 @@ from scope.pipelines.loras import attach
 from scope.pipelines.memory_plan import Plan, check, free_bytes
 from scope.pipelines.parts import Parts, untrained
 from scope.pipelines.recipes import RECIPES, Recipe
-from scope.pipelines.rules import seeded
+from scope.pipelines.rules import Seeded
 from scope.settings import Settings, from_environment
 
 FEW_CORES = 4
@@ -45,7 +45,7 @@ class Diffusion:
         return {"notice": self.notice or None, "loaded_lora_adapters": loras or None, **memory}
 
     def open(self, mode: Mode) -> DiffusionStream:
-        return DiffusionStream(self.recipe, self.parts, mode, seeded(self.seed))
+        return DiffusionStream(self.recipe, self.parts, mode, Seeded(self.seed))
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import prod
 
-from scope.contract import Change, Foresighted, Mode, News, Params, Pipeline, Speaker, Spec, Stream
+from scope.contract import Change, Foresighted, Mode, Multiplying, News, Params, Pipeline, Speaker, Spec, Stream
 from scope.frame import Frame
+from scope.runtime import failures
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +18,11 @@ class Link:
     node_id: str
     spec: Spec
     pipeline: Pipeline
+
+    @property
+    def name(self) -> str:
+        """What a user knows it by."""
+        return self.spec.name if self.node_id == self.spec.id else f"{self.spec.name} ({self.node_id})"
 
 
 def main_spec(specs: Sequence[Spec]) -> Spec:
@@ -36,14 +43,27 @@ def about(links: Sequence[Link]) -> Change:
     return found
 
 
+def rate_factor(links: Sequence[Link]) -> float:
+    """How many frames leave the chain for each that its main pipeline makes."""
+    main = main_spec([link.spec for link in links])
+    after = links[[link.spec for link in links].index(main) :]
+    return prod(link.pipeline.rate_factor for link in after if isinstance(link.pipeline, Multiplying))
+
+
 @dataclass(slots=True)
 class _Stage:
     node_id: str
+    name: str
     stream: Stream
     waiting: list[Frame] = field(default_factory=list)
 
-    def feed(self, params: Params, frames: Sequence[Frame]) -> list[Frame]:
-        """Run as often as what waits allows; what is left over waits for the next chunk."""
+    def run(self, params: Params, frames: Sequence[Frame]) -> Sequence[Frame]:
+        """One chunk, or as many as what waits allows. One that dreams ignores what it is given."""
+        with failures.stage(self.name):
+            return self.stream.step(params, ()) if self.stream.wants(params) == 0 else self._feed(params, frames)
+
+    def _feed(self, params: Params, frames: Sequence[Frame]) -> list[Frame]:
+        """What is left over waits for the next chunk."""
         self.waiting.extend(frames)
         made: list[Frame] = []
         while len(self.waiting) >= max(1, count := self.stream.wants(params)):
@@ -56,7 +76,12 @@ class ChainStream:
     """The running state of a chain. Not a `Stream` itself only in that it takes the parameters of every node."""
 
     def __init__(self, links: Sequence[Link], mode: Mode) -> None:
-        self._stages = [_Stage(link.node_id, link.pipeline.open(mode)) for link in links]
+        self._stages = [self._opened(link, mode) for link in links]
+
+    @staticmethod
+    def _opened(link: Link, mode: Mode) -> _Stage:
+        with failures.stage(link.name):
+            return _Stage(link.node_id, link.name, link.pipeline.open(mode))
 
     def wants(self, params: Mapping[str, Params]) -> int:
         """How many input frames the next step needs: the longest chunk of any stage before the first that dreams."""
@@ -67,8 +92,7 @@ class ChainStream:
         """One chunk through all stages. A stage that dreams ignores what comes before it."""
         flow: Sequence[Frame] = frames
         for stage in self._stages:
-            own = params[stage.node_id]
-            flow = stage.stream.step(own, ()) if stage.stream.wants(own) == 0 else stage.feed(own, flow)
+            flow = stage.run(params[stage.node_id], flow)
         return flow
 
     def foresee(self, params: Mapping[str, Params]) -> None:
