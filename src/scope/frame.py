@@ -103,6 +103,12 @@ class Frame:
             return self._planes
         return split_i420(self.i420())
 
+    def redrawn(self, planes: Planes, mask: Bytes | None = None) -> Frame:
+        """Another picture of the same size in this one's place: same time, and the same mask unless another is given."""
+        other = Frame(self.width, self.height, self.time_s, planes=planes)
+        other.mask = self.mask if mask is None else mask
+        return other
+
     def copied(self) -> Frame:
         """The same picture in memory of its own, for those who keep it long."""
         copy = Frame.from_i420(np.array(self.i420()), self.time_s)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,6 +12,7 @@ import torch
 from scope.contract import Mode
 from scope.errors import NotFound, Unavailable
 from scope.pipelines import official
+from scope.pipelines.device import work_device
 from scope.pipelines.diffusion import DiffusionStream
 from scope.pipelines.family import FOUR_STEPS, WanOptions
 from scope.pipelines.images import Images
@@ -23,7 +23,6 @@ from scope.pipelines.recipes import RECIPES, Recipe
 from scope.pipelines.rules import Seeded
 from scope.settings import Settings, from_environment
 
-FEW_CORES = 4
 Progress = Callable[[str], None]
 
 
@@ -67,9 +66,7 @@ class Order:
 
 def load(name: str, options: WanOptions, progress: Progress) -> Diffusion:
     """The row called `name`. Raises NotFound or Unavailable when it was to be the published weights and cannot be."""
-    if not torch.cuda.is_available() and (os.cpu_count() or 1) <= FEW_CORES:
-        torch.set_num_threads(1)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = work_device()
     recipe = RECIPES[name]
     if options.denoising_steps != FOUR_STEPS:  # the default of the schema stands for "as the mode has it"
         recipe = replace(recipe, text_steps=options.denoising_steps, video_steps=options.denoising_steps)
