@@ -85,11 +85,9 @@ def test_the_picture_in_between_is_what_was_there(at: float) -> None:
     assert noise_to_signal(inner(made.luma), inner(there.luma)) < 0.55 * noise_to_signal(inner(mixed), inner(there.luma))
     disc = (..., slice(25, 55), slice(41, 71))
     assert noise_to_signal(made.luma[disc], there.luma[disc]) < 0.2 * noise_to_signal(mixed[disc], there.luma[disc])
-    colour = (..., slice(13, 27), slice(21, 35))
+    half = (..., slice(13, 27), slice(21, 35))
     tinted = torch.lerp(first.chroma, second.chroma, at)
-    assert noise_to_signal(made.chroma[colour], there.chroma[colour]) < 0.3 * noise_to_signal(
-        tinted[colour], there.chroma[colour]
-    )
+    assert noise_to_signal(made.chroma[half], there.chroma[half]) < 0.3 * noise_to_signal(tinted[half], there.chroma[half])
 
 
 def test_a_cut_is_not_mixed_but_a_fade_is() -> None:

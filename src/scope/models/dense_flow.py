@@ -1,7 +1,7 @@
 """Dense optical flow between two pictures without a trained net: Lucas-Kanade from coarse to fine, with robust weights.
 
-The flow lives on the pixel grid of a moment `at` between the two (0: the first's own, 0.5: half-way), so that a picture made for that
-moment has no holes. Where the picture says nothing about motion, the flow is what its surroundings say.
+The flow lives on the pixel grid of a moment `at` between the two (0: the first's own, 0.5: half-way), so that a picture made for
+that moment has no holes. Where the picture says nothing about motion, the flow is what its surroundings say.
 Shape suffixes: B batch, H W rows and columns; flows are [B, 2, H, W] in pixels from the first picture to the second, x before y.
 """
 

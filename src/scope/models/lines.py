@@ -1,7 +1,8 @@
 """Line drawing from luma without a trained net: thin ridges of the gradient, where the picture has a direction.
 
 The strength of an edge is judged against its neighbourhood, so that dark and bright parts draw alike; texture, whose gradients
-point everywhere, is left out by the coherence of the structure tensor. Shape suffixes: B batch, H W rows and columns; one channel.
+point everywhere, is left out by the coherence of the structure tensor.
+Shape suffixes: B batch, H W rows and columns; one channel.
 """
 
 from __future__ import annotations
