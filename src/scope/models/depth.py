@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -99,7 +98,7 @@ class _Head(nn.Module):
 
     def forward(self, taps: list[Tensor], rows: int, columns: int, memory: DepthMemory) -> Tensor:
         """[T, 1, 14 rows, 14 columns], no less than 0."""
-        maps = [tap.transpose(1, 2).unflatten(2, (rows, columns)) for tap in taps]
+        maps = [tap.transpose(1, 2).reshape(len(tap), -1, rows, columns) for tap in taps]
         one, two, three, four = (
             resize(project(found)) for found, project, resize in zip(maps, self.projects, self.resize_layers, strict=True)
         )

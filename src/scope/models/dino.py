@@ -108,7 +108,7 @@ class Dino(nn.Module):
         """Those of training, stretched to this picture's grid."""
         if rows == columns == self.grid:
             return self.pos_embed
-        trained = self.pos_embed[:, 1:].float().unflatten(1, (self.grid, self.grid)).permute(0, 3, 1, 2)
+        trained = self.pos_embed[:, 1:].float().transpose(1, 2).reshape(1, -1, self.grid, self.grid)
         scale = ((rows + NUDGE) / self.grid, (columns + NUDGE) / self.grid)
         stretched = F.interpolate(trained, scale_factor=scale, mode="bicubic").flatten(2).transpose(1, 2)
         return torch.cat([self.pos_embed[:, :1], stretched.to(self.pos_embed.dtype)], 1)

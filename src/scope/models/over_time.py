@@ -1,7 +1,7 @@
 """Attention along time, which keeps depth steady from frame to frame (Video Depth Anything, Chen et al. 2025; Apache-2.0).
 
-The names of the parts are those of the published file. Shape suffixes: T frames, C channels, H W rows and columns of features, P
-places (H times W), L frames attended to. A frame's place in the window is its position; the window begins with what is remembered.
+The names of the parts are those of the published file. Shape suffixes: T frames, C channels, H W rows and columns of features,
+P places (H times W), L frames attended to. A frame's place in the window is its position; what is remembered comes first in it.
 """
 
 from __future__ import annotations
