@@ -33,7 +33,7 @@ def draw_lines(luma_BHW: Tensor, detail: float = 0.4, width: float = 1.0) -> Ten
     energy, coherence = _neighbourhood(x, y)
     weight = smoothstep(coherence, 0.35 - 0.25 * detail, 0.75 - 0.35 * detail) / (energy.sqrt() + FLOOR)
     relative = _ridges(strength, x, y) * _enlarged(weight, luma_BHW)
-    return _widened(smoothstep(relative, FAINT, CLEAR), width)
+    return widened(smoothstep(relative, FAINT, CLEAR), width)
 
 
 def _neighbourhood(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
@@ -68,8 +68,8 @@ def _enlarged(coarse: Tensor, like: Tensor) -> Tensor:
     return large[..., :rows, :columns]
 
 
-def _widened(ridge: Tensor, width: float) -> Tensor:
-    """Ridges of one pixel as soft lines of `width` pixels."""
+def widened(ridge: Tensor, width: float) -> Tensor:
+    """Ridges of one pixel [B, 1, H, W] as soft lines of `width` pixels."""
     if width <= 1.5:
         return blur(ridge, 0.8).mul_(COVER).clamp_(0, 1)
     reach = width / 2

@@ -10,12 +10,13 @@ from scope.contract import Options, Params, Spec, choice, knob, option
 
 PATCH, USUAL_INPUT = 14, 518  # the depth net looks at squares of so many pixels; the size it was trained at
 LEAST_INPUT = 5 * PATCH
+USUAL_DETAIL = 0.4
 
 
 class ScribbleParams(Params):
     """How the lines look."""
 
-    line_detail: float = knob(0.4, 0.0, 1.0, "From the great outlines to fine texture.", order=10)
+    line_detail: float = knob(USUAL_DETAIL, 0.0, 1.0, "From the great outlines to fine texture.", order=10)
     line_width: float = knob(1.0, 1.0, 8.0, "Width of a line in pixels.", order=11)
     line_invert: bool = choice(False, "White lines on black instead of black on white.", order=12)
 
@@ -46,7 +47,7 @@ class RifeOptions(Options):
     frame_factor: int = option(2, "Frames for each that comes in.", ge=2, le=4, ui={"order": 10, "label": "Frame rate times"})
     interpolation: Literal["auto", "motion", "net"] = option(
         "auto",
-        "Motion needs nothing; the net is RIFE 4.25, from weights to be fetched; auto: the net on a GPU that has them.",
+        "Motion needs nothing; the net is RIFE's own, from weights to be fetched; auto: the net on a GPU that has them.",
         ui={"order": 11},
     )
 

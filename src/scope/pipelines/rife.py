@@ -9,10 +9,14 @@ import torch
 
 from scope.contract import Mode
 from scope.frame import Frame
+from scope.models.ifnet import IFNet, IFNetConfig
 from scope.models.in_between import in_between
+from scope.models.pictures import to_i420, unit_rgb
 from scope.models.yuv import planes_of, yuv_of
 from scope.pipelines.device import flow_grain, work_device
 from scope.pipelines.processors import RifeOptions, RifeParams
+from scope.pipelines.published_net import if_wanted, published_net
+from scope.settings import from_environment
 
 Between = Callable[[Frame, Frame, Sequence[float]], list[Frame]]  # pictures at those moments (0..1) between two
 
@@ -69,5 +73,24 @@ def _by_motion(device: torch.device) -> Between:
     return between
 
 
+def _by_net(net: IFNet, device: torch.device) -> Between:
+    def between(first: Frame, second: Frame, moments: Sequence[float]) -> list[Frame]:
+        a, b = (unit_rgb(frame.rgb(), device).expand(len(moments), -1, -1, -1) for frame in (first, second))
+        made = net(a, b, torch.tensor(moments)) * 2 - 1
+        return [Frame.from_i420(block, 0.0) for block in to_i420(made[None])]
+
+    return between
+
+
 def load(options: RifeOptions, progress: Callable[[str], None]) -> Interpolation:
-    return Interpolation(_by_motion(work_device()), options.frame_factor)
+    """Raises NotFound, saying what to fetch, when the net was asked for and is not here."""
+    device = work_device()
+    if options.interpolation == "motion":
+        return Interpolation(_by_motion(device), options.frame_factor)
+    home = from_environment().models_dir
+    net = if_wanted(
+        options.interpolation,
+        device,
+        lambda: published_net("rife", "rife", lambda tensors: IFNet(IFNetConfig.of(tensors)), home, device, torch.float32),
+    )
+    return Interpolation(_by_motion(device) if net is None else _by_net(net, device), options.frame_factor)
