@@ -57,7 +57,8 @@ def test_pictures_of_one_colour_have_no_motion() -> None:
 
 def test_a_batch_is_its_pictures_one_by_one() -> None:
     pairs = [pair(affine(0, 1, x, 1), seed) for seed, x in ((3, 2.0), (4, -5.0))]
-    together = dense_flow(*(torch.cat(side) for side in zip(*pairs, strict=True)))
+    before, after = (torch.cat(side) for side in zip(*pairs, strict=True))
+    together = dense_flow(before, after)
     for at, (first, second) in enumerate(pairs):
         torch.testing.assert_close(together[at : at + 1], dense_flow(first, second), atol=1e-4, rtol=0)
 

@@ -70,7 +70,7 @@ def test_attention_over_time_as_a_clip_and_as_a_stream() -> None:
     close(net(x, [])[0], "time.clip")
     past: list[torch.Tensor] = []
     made = []
-    for frame in x.split(1):
+    for frame in x.chunk(5):
         one, seen = net(frame, past)
         past = [each[:, -1:] for each in seen]
         made.append(one)
@@ -84,7 +84,7 @@ def test_depth_remembers_so_many_frames_and_no_more() -> None:
 
     def last(context: int, begin: int) -> torch.Tensor:
         memory = DepthMemory(context)
-        made = [net(frame, memory) for frame in x[begin:].split(1)]
+        made: list[torch.Tensor] = [net(frame, memory) for frame in x[begin:].chunk(6)]
         assert all(part.shape[1] <= context for parts in memory.seen for part in parts)
         return made[-1]
 

@@ -13,14 +13,13 @@ from torch import Tensor, nn
 from scope.errors import BadInput, NotFound
 from scope.models import checkpoint
 from scope.models.weights import fill, on_meta
-from scope.published import locate, published
+from scope.published import NEEDS, locate, published
 
 Net = TypeVar("Net", bound=nn.Module)
 log = logging.getLogger(__name__)
 
 
 def published_net(
-    name: str,
     pipeline: str,
     make: Callable[[Mapping[str, Tensor]], Net],
     models_dir: Path,
@@ -28,6 +27,7 @@ def published_net(
     dtype: torch.dtype,
 ) -> Net:
     """The net that `make` builds for what the file holds. Raises NotFound saying what to fetch, BadInput when it does not fit."""
+    name = NEEDS[pipeline][0]
     try:
         path = locate(name, models_dir)
     except NotFound as error:

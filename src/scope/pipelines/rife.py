@@ -91,6 +91,6 @@ def load(options: RifeOptions, progress: Callable[[str], None]) -> Interpolation
     net = if_wanted(
         options.interpolation,
         device,
-        lambda: published_net("rife", "rife", lambda tensors: IFNet(IFNetConfig.of(tensors)), home, device, torch.float32),
+        lambda: published_net("rife", lambda tensors: IFNet(IFNetConfig.of(tensors)), home, device, torch.float32),
     )
     return Interpolation(_by_motion(device) if net is None else _by_net(net, device), options.frame_factor)

@@ -55,10 +55,10 @@ def _edges(device: torch.device) -> Draw:
 
 
 def _artist(net: LineArt, device: torch.device) -> Draw:
-    dtype = net.model4[1].weight.dtype
+    dtype = next(net.parameters()).dtype
 
     def draw(frame: Frame, params: ScribbleParams) -> Tensor:
-        lines = 1 - net(unit_rgb(frame.rgb(), device).to(dtype)).float()
+        lines: Tensor = 1 - net(unit_rgb(frame.rgb(), device).to(dtype)).float()
         lines = lines.mul_(0.5 + params.line_detail / USUAL_DETAIL / 2).clamp_(0, 1)
         return lines if params.line_width < 2 else widened(lines, params.line_width)
 
@@ -72,7 +72,5 @@ def load(options: ScribbleOptions, progress: Callable[[str], None]) -> Scribble:
         return Scribble(_edges(device))
     dtype = torch.float16 if device.type == "cuda" else torch.float32
     home = from_environment().models_dir
-    net = if_wanted(
-        options.drawing, device, lambda: published_net("scribble", "scribble", lambda _: LineArt(), home, device, dtype)
-    )
+    net = if_wanted(options.drawing, device, lambda: published_net("scribble", lambda _: LineArt(), home, device, dtype))
     return Scribble(_edges(device) if net is None else _artist(net, device))

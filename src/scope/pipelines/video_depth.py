@@ -51,7 +51,8 @@ class DepthStream:
         now = torch.stack(depth.aminmax())
         self._range = now if self._range is None else torch.lerp(now, self._range, steady)
         farthest, nearest = self._range
-        return ((depth - farthest) / (nearest - farthest).clamp(min=1e-6)).clamp_(0, 1)
+        shown: Tensor = (depth - farthest) / (nearest - farthest).clamp(min=1e-6)
+        return shown.clamp_(0, 1)
 
     def reset(self) -> None:
         self._memory.reset()
@@ -74,5 +75,5 @@ def load(options: DepthOptions, progress: Callable[[str], None]) -> Depth:
     device = work_device()
     dtype = torch.float16 if device.type == "cuda" and not options.fp32 else torch.float32
     home = from_environment().models_dir
-    net = published_net("depth-small", "video-depth-anything", lambda tensors: VideoDepth(DepthConfig()), home, device, dtype)
+    net = published_net("video-depth-anything", lambda tensors: VideoDepth(DepthConfig()), home, device, dtype)
     return Depth(net, options)
