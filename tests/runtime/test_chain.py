@@ -121,7 +121,9 @@ def test_the_main_pipeline_is_the_one_a_chain_is_about() -> None:
 
 
 def test_the_mode_is_what_was_asked_for_where_the_main_pipeline_can() -> None:
-    assert mode_for([gray.SPEC, _spec("m")], None) == "text"
+    assert mode_for([_spec("m")], None) == mode_for([_spec("m"), _spec("after", "postprocessor")], None) == "text"
+    assert mode_for([gray.SPEC, _spec("m")], None) == "video", "a preprocessor has a video to work on"
+    assert mode_for([gray.SPEC, _spec("m")], "text") == "text"
     assert mode_for([gray.SPEC, _spec("m")], "video") == "video"
     assert mode_for([gray.SPEC, passthrough.SPEC], "text") == "video"
 

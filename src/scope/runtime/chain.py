@@ -31,8 +31,13 @@ def main_spec(specs: Sequence[Spec]) -> Spec:
 
 
 def mode_for(specs: Sequence[Spec], wanted: Mode | None) -> Mode:
-    """The mode a chain runs in: what was asked for where the main pipeline can, else its default."""
+    """The mode a chain runs in: what was asked for where the main pipeline can, else its default.
+
+    Something in front of the main pipeline means that there is a video (contract 3.5), where nothing was asked for.
+    """
     main = main_spec(specs)
+    if wanted is None and specs[0] is not main:
+        wanted = "video"
     return wanted if wanted is not None and wanted in main.modes else main.default_mode
 
 
