@@ -20,7 +20,7 @@ from scope.pipelines import bundled
 from scope.pipelines.diffusion import DiffusionStream
 from scope.pipelines.loading import with_steps
 from scope.pipelines.nano import NanoParams
-from scope.pipelines.rules import seeded
+from scope.pipelines.rules import Seeded
 from scope.settings import from_environment
 from training.autoencoder import HELD_OUT, pixels
 from training.judge import SEEN, Judge, glimpses, shares_right
@@ -44,7 +44,7 @@ class Made:
 
     def stream(self, seed: int, video: bool = False) -> DiffusionStream:
         recipe = with_steps(bundled.RECIPE, self.steps)
-        return DiffusionStream(recipe, self.parts, "video" if video else "text", seeded(seed))
+        return DiffusionStream(recipe, self.parts, "video" if video else "text", Seeded(seed))
 
     def frames(self, prompt: str, seed: int, source: Iterator[Frame] | None = None, **said: Any) -> Iterator[Frame]:
         """Without end, or as long as the source."""

@@ -151,6 +151,13 @@ class Pipeline(Protocol):
     def open(self, mode: Mode) -> Stream: ...
 
 
+@runtime_checkable
+class Multiplying(Protocol):
+    """A pipeline may have this as well."""
+
+    rate_factor: float  # frames it makes of each that it is given; what a declared frame rate is multiplied by
+
+
 @dataclass(frozen=True, slots=True)
 class Spec:
     """A pipeline as a row: what it is called, what can be turned, how to build it. Importing a spec imports no model."""

@@ -21,7 +21,7 @@ Planes = tuple[Bytes, Bytes, Bytes]  # Y, U, V; rows may be padded (strided), as
 class Frame:
     """A picture with its time. Treat the pixels as read-only: they may be shared memory or another stage's."""
 
-    __slots__ = ("_i420", "_planes", "_rgb", "height", "index", "time_s", "width")
+    __slots__ = ("_i420", "_planes", "_rgb", "height", "index", "mask", "time_s", "width")
 
     def __init__(
         self,
@@ -36,6 +36,7 @@ class Frame:
         self.width, self.height = width, height
         self.time_s = time_s  # seconds on the source's own clock
         self.index = 0  # number of the output frame, given by the output clock
+        self.mask: Bytes | None = None  # [rows, columns], any size: what a later stage is to make anew (255) or keep (0)
         self._rgb, self._i420, self._planes = rgb, i420, planes
 
     @classmethod
@@ -101,6 +102,12 @@ class Frame:
         if self._planes is not None and self._i420 is None:
             return self._planes
         return split_i420(self.i420())
+
+    def redrawn(self, planes: Planes, mask: Bytes | None = None) -> Frame:
+        """Another picture of the same size in this one's place: same time, and the same mask unless another is given."""
+        other = Frame(self.width, self.height, self.time_s, planes=planes)
+        other.mask = self.mask if mask is None else mask
+        return other
 
     def copied(self) -> Frame:
         """The same picture in memory of its own, for those who keep it long."""

@@ -20,7 +20,7 @@ from scope.pipelines.diffusion import DiffusionStream
 from scope.pipelines.family import WanParams
 from scope.pipelines.parts import Parts
 from scope.pipelines.recipes import Recipe
-from scope.pipelines.rules import StreamRules, seeded
+from scope.pipelines.rules import Seeded, StreamRules
 from scope.pipelines.words import Words
 from tests.golden.case import Case
 from tests.golden.nets import wan_net, wan_policy
@@ -61,7 +61,7 @@ class Driver:
     def begin(self, index: int, args: dict[str, Any]) -> Rest:
         mode: Mode = "video" if f"chunk{index}.input" in self.case.tensors else "text"
         if self.stream is None or args.get("init_cache", self.stream.mode != mode):
-            noises = seeded(self.case.config["base_seed"])
+            noises = Seeded(self.case.config["base_seed"])
             self.stream = DiffusionStream(self.recipe, self.parts, mode, noises, AS_RECORDED, overlap=self.overlap)
             self.prompts = None
         limit = self.case.config["max_rope_freq_table_seq_len"] - self.case.config["frames_per_chunk"]

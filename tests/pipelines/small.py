@@ -16,7 +16,7 @@ from scope.pipelines.family import WanOptions, WanParams
 from scope.pipelines.loading import Diffusion, load
 from scope.pipelines.parts import Parts, _fill, _hashed_text
 from scope.pipelines.recipes import RECIPES
-from scope.pipelines.rules import StreamRules, seeded
+from scope.pipelines.rules import Seeded, StreamRules
 from scope.pipelines.words import Words
 
 SIZE = {"height": 32, "width": 48}
@@ -38,7 +38,7 @@ def tiniest(name: str, mode: Mode = "text", **more: Any) -> DiffusionStream:
         part.eval().requires_grad_(False)
     words = Words(lambda text: _hashed_text(text, TINY, cpu, torch.float32), beside=False)
     parts = Parts(net, codec, words, (4, 4), (32, 32))
-    return DiffusionStream(RECIPES[name], parts, mode, seeded(1), more.pop("rules", StreamRules()), **more)
+    return DiffusionStream(RECIPES[name], parts, mode, Seeded(1), more.pop("rules", StreamRules()), **more)
 
 
 def said(**values: Any) -> WanParams:

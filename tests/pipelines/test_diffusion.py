@@ -15,7 +15,7 @@ from scope.pipelines.diffusion import DiffusionStream
 from scope.pipelines.family import WanOptions, WanParams
 from scope.pipelines.loading import load
 from scope.pipelines.recipes import RECIPES
-from scope.pipelines.rules import StreamRules, seeded
+from scope.pipelines.rules import Seeded, StreamRules
 
 SIZE = {"height": 32, "width": 48}
 
@@ -82,7 +82,7 @@ def test_the_noise_scale_is_felt_with_the_controller_on() -> None:
 
     def likeness(scale: float, rules: StreamRules | None = None) -> float:
         base = stream("longlive", "video")
-        running = DiffusionStream(base.recipe, base.parts, "video", seeded(1), rules)
+        running = DiffusionStream(base.recipe, base.parts, "video", Seeded(1), rules)
         seen: list[float] = []
         original = running._noise_scale
         running._noise_scale = lambda video, params: seen.append(original(video, params)) or seen[-1]  # type: ignore[method-assign, func-returns-value]
@@ -127,3 +127,17 @@ def test_published_weights_that_are_not_there_are_named(tmp_path: Path, monkeypa
     monkeypatch.setenv("DAYDREAM_SCOPE_DIR", str(tmp_path))
     with pytest.raises(NotFound, match=r"longlive_base\.pt .* fetch .*lora\.pt .* fetch Wan2\.1_VAE\.pth"):
         load("longlive", WanOptions.model_validate({"weights": "official", **SIZE}), lambda text: None)
+
+
+def test_another_seed_is_another_video_from_a_cut_and_the_same_one_changes_nothing() -> None:
+    base = load("longlive", WanOptions.model_validate({"weights": "random", "base_seed": 3, **SIZE}), lambda text: None)
+    turned, fresh = base.open("text"), DiffusionStream(base.recipe, base.parts, "text", Seeded(7))
+    for _ in range(2):
+        turned.step(said(prompts="a cat", base_seed=3), ())
+    assert turned.start == 6, "the seed it was loaded with is no change"
+    wanted = fresh.step(said(prompts="a cat"), ())
+    for chunk in range(2):
+        got = turned.step(said(prompts="a cat", base_seed=7), ())
+        assert (pictures(got) == pictures(wanted)).all()
+        wanted = fresh.step(said(prompts="a cat"), ())
+        assert turned.start == 3 * (chunk + 1)

@@ -16,7 +16,7 @@ from scope.models.wan import WanTransformer
 from scope.pipelines.diffusion import DiffusionStream
 from scope.pipelines.loras import find_lora
 from scope.pipelines.parts import SMALL
-from scope.pipelines.rules import StreamRules, seeded
+from scope.pipelines.rules import Seeded, StreamRules
 from tests.pipelines.small import pictures, pipeline, said
 
 Write = Callable[..., Path]
@@ -78,7 +78,7 @@ def test_a_turned_lora_goes_on_with_the_shot_unless_told_to_cut(write: Write) ->
     found = pipeline("longlive", loras=[{"path": path, "merge_mode": "runtime_peft"}])
     turned = said(prompts="a cat", lora_scales=[{"path": path, "scale": 0.5}])
     for rules, start in ((StreamRules(), 6), (StreamRules(on_lora="cuts"), 3)):
-        running = DiffusionStream(found.recipe, found.parts, "text", seeded(1), rules)
+        running = DiffusionStream(found.recipe, found.parts, "text", Seeded(1), rules)
         running.step(said(prompts="a cat"), ())
         running.step(turned, ())
         assert running.start == start

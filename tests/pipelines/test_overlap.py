@@ -19,7 +19,7 @@ from scope.pipelines import loading
 from scope.pipelines.decoding import Once
 from scope.pipelines.diffusion import DiffusionStream
 from scope.pipelines.recipes import RECIPES
-from scope.pipelines.rules import seeded
+from scope.pipelines.rules import Seeded
 from tests.pipelines.small import TINY_CODEC, camera, pictures, pipeline, said, tiniest
 
 PATIENCE_S = 20.0
@@ -80,7 +80,7 @@ class Gate(TinyVae):
 def gated(name: str, *, overlap: bool) -> tuple[DiffusionStream, Gate]:
     codec = Gate().eval().requires_grad_(False)
     parts = replace(tiniest(name).parts, codec=codec)
-    return DiffusionStream(RECIPES[name], parts, "text", seeded(1), overlap=overlap), codec
+    return DiffusionStream(RECIPES[name], parts, "text", Seeded(1), overlap=overlap), codec
 
 
 def test_a_chunk_is_denoised_while_the_one_before_waits_to_be_decoded() -> None:

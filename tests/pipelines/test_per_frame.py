@@ -7,6 +7,7 @@ import pytest
 
 from scope import catalog
 from scope.contract import Options, Spec
+from scope.errors import NotFound
 from scope.frame import Frame
 from scope.pipelines import gray, passthrough
 
@@ -52,4 +53,8 @@ def test_every_row_is_whole(spec: Spec) -> None:
         assert "Try" in spec.unavailable
         options = spec.options.model_validate({"weights": "random", "height": 32, "width": 32})
     assert spec.load is not None
+    if spec.id == "video-depth-anything":
+        with pytest.raises(NotFound, match=r"_vits\.pth .*: scope models download video-depth-anything"):
+            catalog.resolve(spec.load)(options, lambda text: None)
+        return
     assert catalog.resolve(spec.load)(options, lambda text: None).open(spec.default_mode)

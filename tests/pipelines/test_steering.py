@@ -110,3 +110,23 @@ def test_what_cannot_be_used_is_said_once_and_left_out() -> None:
     words = [news.message["message"] for news in running.news() if news.message["type"] == "warning"]
     assert len(words) == 2 and "gone.png" in words[0] and "at least 8 frames" in words[1]
     assert running.start == 5
+
+
+def test_a_stage_in_front_marks_what_is_made_new() -> None:
+    """`vace_input_masks` of the contract: frames carry them; the marks of a chunk are worth more than the standing image."""
+
+    def chunk(*marks: np.ndarray | None, **given: Any) -> Any:
+        running = steered("longlive", "video")
+        running.step(said(prompts="a cat"), camera(running.wants(said()), 0))
+        frames = camera(running.wants(said()), 1)
+        for frame, mark in zip(frames, marks * len(frames), strict=False):
+            frame.mask = mark
+        return pictures(running.step(said(prompts="a cat", **given), frames))
+
+    new, kept = np.full((8, 6), 255, np.uint8), np.zeros((32, 48), np.uint8)
+    left = np.repeat(np.array([[255, 0]], np.uint8), 4, 0)
+    plain = chunk(None)
+    assert (chunk(new) == plain).all() and (chunk(new, vace_mask_image="none.png") == plain).all()
+    assert (chunk(kept) == chunk(None, vace_mask_image="none.png")).all() and (chunk(kept) != plain).any()
+    assert (chunk(left) != plain).any() and (chunk(left) != chunk(kept)).any()
+    assert (chunk(kept, None, None, None) != chunk(kept)).any(), "a frame without a mark is made new"

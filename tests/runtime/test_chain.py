@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from scope.contract import Mode, News, Options, Params, Spec
 from scope.frame import Frame
 from scope.pipelines import gray, passthrough
-from scope.runtime.chain import ChainStream, Link, about, main_spec, mode_for
+from scope.runtime.chain import ChainStream, Link, about, main_spec, mode_for, rate_factor
+from scope.runtime.failures import sentence
 
 
 @dataclass
@@ -119,7 +121,9 @@ def test_the_main_pipeline_is_the_one_a_chain_is_about() -> None:
 
 
 def test_the_mode_is_what_was_asked_for_where_the_main_pipeline_can() -> None:
-    assert mode_for([gray.SPEC, _spec("m")], None) == "text"
+    assert mode_for([_spec("m")], None) == mode_for([_spec("m"), _spec("after", "postprocessor")], None) == "text"
+    assert mode_for([gray.SPEC, _spec("m")], None) == "video", "a preprocessor has a video to work on"
+    assert mode_for([gray.SPEC, _spec("m")], "text") == "text"
     assert mode_for([gray.SPEC, _spec("m")], "video") == "video"
     assert mode_for([gray.SPEC, passthrough.SPEC], "text") == "video"
 
@@ -151,3 +155,35 @@ def test_the_main_pipeline_speaks_for_the_chain() -> None:
     main.about = {"notice": "not what you asked for"}  # type: ignore[attr-defined]
     assert about([Link("a", gray.SPEC, Fake(1)), Link("b", passthrough.SPEC, main)]) == {"notice": "not what you asked for"}
     assert about([Link("a", gray.SPEC, Fake(1))]) == {}
+
+
+@dataclass
+class Doubling(Fake):
+    rate_factor: float = 2.0
+
+
+def test_what_comes_after_the_main_pipeline_multiplies_its_rate() -> None:
+    main, after = _spec("b"), _spec("c", "postprocessor")
+    before = Link("a", _spec("a", "preprocessor"), Doubling(1))
+    links = [before, Link("b", main, Fake(0)), Link("c", after, Doubling(1)), Link("d", after, Doubling(1, rate_factor=1.5))]
+    assert rate_factor(links) == 3.0 and rate_factor(links[:2]) == 1.0
+
+
+class Failing(Fake):
+    def step(self, params: Params, frames: Sequence[Frame]) -> Sequence[Frame]:
+        raise ValueError("no lines")
+
+    def open(self, mode: Mode) -> Failing:
+        if mode == "text":
+            raise ValueError("cannot dream")
+        return self
+
+
+def test_a_failing_stage_is_named() -> None:
+    links = [Link("gray", gray.SPEC, Failing(1)), Link("main", passthrough.SPEC, Fake(1))]
+    with pytest.raises(ValueError) as caught:
+        ChainStream(links, "video").step({"gray": Params(), "main": Params()}, [_frame(0)])
+    assert sentence(caught.value) == "Grayscale: ValueError: no lines"
+    with pytest.raises(ValueError) as caught:
+        ChainStream([Link("second", gray.SPEC, Failing(1))], "text")
+    assert sentence(caught.value) == "Grayscale (second): ValueError: cannot dream"

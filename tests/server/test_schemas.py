@@ -30,12 +30,14 @@ class Vae(StrEnum):
 class DemoOptions(Size):
     vae_type: Vae = option(Vae.WAN, "Which decoder.", ui={"order": 3, "label": "VAE", "modes": None})
     hidden: int = 1
+    seed: int = option(42, "Same seed, same video.", ui={"order": 5})
 
 
 class DemoParams(Params):
     noise: float = knob(0.5, 0.0, 1.0, "How far.", order=7, modes=["video"])
     flash: bool = cue(False, "Once.")
     word: str | None = choice(None, "A word.")
+    seed: int | None = choice(None, "Another seed, another video.", at_load=True)
 
 
 def demo(**changes: Any) -> Spec:
@@ -89,6 +91,8 @@ def test_options_and_params_are_one_schema() -> None:
     assert "ui" not in fields["hidden"]
     assert fields["noise"]["ui"]["is_load_param"] is False
     assert (fields["noise"]["ui"]["modulatable_min"], fields["noise"]["ui"]["modulatable_max"]) == (0.0, 1.0)
+    assert fields["seed"]["ui"] == {"category": "configuration", "is_load_param": True, "order": 5, "live": True}
+    assert (fields["seed"]["type"], fields["seed"]["default"]) == ("integer", 42)
     assert fields["flash"]["cue"] is True
     assert fields["brightness"]["ui"]["lane"] == "fast"
     assert COMMON.keys() <= fields.keys()

@@ -1,6 +1,6 @@
 """Weight files: mapped, not copied; unwrapped to plain names; written as others publish them (models-wan.md section 1).
 
-Nothing here runs code found in a file: `.pt` and `.pth` are read with torch's restricted loader only.
+Nothing here runs code found in a file: `.pt`, `.pth` and `.pkl` are read with torch's restricted loader only.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from torch import Tensor
 from scope.errors import BadInput, NotFound
 
 NESTS = ("generator_ema", "generator", "model", "state_dict", "generator_lora")  # where publishers put the tensors
-PREFIX = "model."
+PREFIXES = ("module.", "model.")  # of torch's DataParallel, and of whoever wraps a network
 FSDP = "_fsdp_wrapped_module."
 INDEX = ".safetensors.index.json"
-TORCH = {".pt", ".pth", ".bin"}
+TORCH = {".pt", ".pth", ".pkl", ".bin"}
 
 
 def read(path: Path, nests: Sequence[str] = ()) -> dict[str, Tensor]:
     """Plain name -> tensor, on the CPU, mapped from the file where the format allows it, not yet read.
 
-    `nests` are tried before the usual ones. A `model.` that every name begins with is dropped, FSDP's fragment too.
+    `nests` are tried before the usual ones. A `model.` or `module.` that every name begins with is dropped, FSDP's fragment too.
     Raises NotFound when there is no file, BadInput when it holds code, is damaged or is of no known kind.
     """
     if not path.is_file():
@@ -41,7 +41,7 @@ def read(path: Path, nests: Sequence[str] = ()) -> dict[str, Tensor]:
     elif path.suffix in TORCH:
         found = _read_torch(path)
     else:
-        raise BadInput(f"{path.name}: give a .safetensors, .pt, .pth or .bin file")
+        raise BadInput(f"{path.name}: give a .safetensors, .pt, .pth, .pkl or .bin file")
     return plain_names(_unnest(found, (*nests, *NESTS), path))
 
 
@@ -84,10 +84,12 @@ def _unnest(found: Mapping[str, Any], nests: Sequence[str], path: Path) -> dict[
 
 
 def plain_names(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Without FSDP's fragment, and without `model.` if every name has it."""
+    """Without FSDP's fragment, and without `model.` or `module.` if every name has it."""
     names = {name: name.replace(FSDP, "") for name in tensors}
-    cut = len(PREFIX) if all(name.startswith(PREFIX) for name in names.values()) else 0
-    return {plain[cut:]: tensors[name] for name, plain in names.items()}
+    for prefix in PREFIXES:
+        if all(name.startswith(prefix) for name in names.values()):
+            names = {name: plain.removeprefix(prefix) for name, plain in names.items()}
+    return {plain: tensors[name] for name, plain in names.items()}
 
 
 def write(tensors: Mapping[str, Tensor], path: Path, *, nest: str | None = None, prefix: str = "") -> None:

@@ -59,6 +59,11 @@ def _scaled(pictures: NDArray[np.uint8], height: int, width: int, device: torch.
     return F.interpolate(x_TCHW, (height, width), mode="bilinear", align_corners=False)
 
 
+def unit_rgb(picture: Picture, device: torch.device | str = "cpu") -> Tensor:
+    """One picture as [1, 3, H, W] float32 in [0, 1]."""
+    return torch.from_numpy(np.array(picture)).to(device).permute(2, 0, 1)[None].float().div_(255)
+
+
 def to_unit(x_BTCHW: Tensor) -> Tensor:
     """Pixels [1,T,3,H,W] in [-1,1] as [T,H,W,3] float32 in [0,1]."""
     if x_BTCHW.shape[0] != 1:

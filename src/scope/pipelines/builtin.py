@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from scope.catalog import hookimpl
 from scope.contract import Spec
-from scope.pipelines import family, gray, nano, passthrough, test_pattern
+from scope.pipelines import family, gray, nano, passthrough, processors, test_pattern
 
 
 @hookimpl
 def pipelines() -> list[Spec]:
     """In the order they are offered: a page opens with what works everywhere, not with an untrained preview."""
-    return [nano.SPEC, test_pattern.SPEC, passthrough.SPEC, gray.SPEC, *family.SPECS]
+    return [nano.SPEC, test_pattern.SPEC, passthrough.SPEC, gray.SPEC, *processors.SPECS, *family.SPECS]

@@ -28,8 +28,8 @@ from scope.pipelines.decoding import KEPT, TIME_FACTOR, Decoding
 from scope.pipelines.family import WanParams
 from scope.pipelines.parts import Parts
 from scope.pipelines.recipes import Recipe
-from scope.pipelines.rules import Draw, Noises, StreamRules
-from scope.pipelines.steering import Steering
+from scope.pipelines.rules import Draw, Noises, Seeded, StreamRules
+from scope.pipelines.steering import Steering, masks_of
 
 CONTEXT = 3  # latents that Krea reads again before each chunk
 SWAY = 0.1  # how far the noise controller moves the user's noise scale, either way
@@ -106,6 +106,7 @@ class DiffusionStream:
         """One chunk up to its clean latents; its frames come of calling what this gives, in any thread."""
         if self.rules.codec.fresh == "until_decode":
             self.decoding.settle()  # there an encode asks whether anything was decoded
+        self._sow(params.base_seed)
         crossed, changed = self._crossed or self.conditioning.crossing, self._listen(params)
         self._take_input(params, frames)
         steps = params.denoising_step_list or (self.recipe.video_steps if self.mode == "video" else self.recipe.text_steps)
@@ -128,6 +129,12 @@ class DiffusionStream:
         if not self.overlap:
             rest()
         return rest
+
+    def _sow(self, seed: int | None) -> None:
+        """Another seed is another video: it begins with a cut."""
+        if seed is not None and self._noises != Seeded(seed):
+            self._noises = Seeded(seed)
+            self.reset()
 
     def _listen(self, params: WanParams) -> bool:
         """Take in what was said about prompts; True if the embedding changed."""
@@ -160,7 +167,7 @@ class DiffusionStream:
 
     def _take_input(self, params: WanParams, frames: Sequence[Frame]) -> None:
         if self.steering and self._follows(params):
-            self.steering.show([frame.rgb() for frame in frames])
+            self.steering.show([frame.rgb() for frame in frames], masks_of(frames))
 
     def _steer(self, params: WanParams) -> Control | None:
         if not self.steering or not params.vace_enabled:

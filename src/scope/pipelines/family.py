@@ -57,6 +57,7 @@ class WanParams(Params):
         component="noise",
         modes=["video"],
     )
+    base_seed: Annotated[int, Field(ge=0)] | None = choice(None, "Another seed, another video: a cut.", at_load=True)
     kv_cache_attention_bias: float = knob(0.3, 0.01, 1.0, "Attention to the past; 1 is all of it (Krea only).", order=8)
     manage_cache: bool = choice(True, "Let changes reset the past where that is wise.", order=5, component="cache")
     lora_scales: tuple[LoraScale, ...] | None = cue(None, "New strengths of the LoRAs that run beside the weights.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,6 +12,7 @@ import torch
 from scope.contract import Mode
 from scope.errors import NotFound, Unavailable
 from scope.pipelines import bundled, official
+from scope.pipelines.device import cores, stage_threads, work_device
 from scope.pipelines.diffusion import DiffusionStream
 from scope.pipelines.family import FOUR_STEPS, WanOptions
 from scope.pipelines.images import Images
@@ -21,10 +21,9 @@ from scope.pipelines.memory_plan import Plan, check, free_bytes
 from scope.pipelines.nano import STEPS, NanoOptions
 from scope.pipelines.parts import Parts, untrained
 from scope.pipelines.recipes import RECIPES, Recipe
-from scope.pipelines.rules import seeded
+from scope.pipelines.rules import Seeded
 from scope.settings import Settings, from_environment
 
-FEW_CORES = 4  # up to here a stage gets one thread: two that wait for each other collapse as soon as anything else runs
 Progress = Callable[[str], None]
 
 
@@ -47,7 +46,7 @@ class Diffusion:
         return {"notice": self.notice or None, "loaded_lora_adapters": loras or None, **memory}
 
     def open(self, mode: Mode) -> DiffusionStream:
-        return DiffusionStream(self.recipe, self.parts, mode, seeded(self.seed), overlap=self.overlap)
+        return DiffusionStream(self.recipe, self.parts, mode, Seeded(self.seed), overlap=self.overlap)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +68,7 @@ class Order:
 
 def load(name: str, options: WanOptions, progress: Progress) -> Diffusion:
     """The row called `name`. Raises NotFound or Unavailable when it was to be the published weights and cannot be."""
-    device = _device()
+    device = work_device()
     recipe = RECIPES[name]
     if options.denoising_steps != FOUR_STEPS:  # the default of the schema stands for "as the mode has it"
         recipe = with_steps(recipe, options.denoising_steps)
@@ -80,7 +79,7 @@ def load(name: str, options: WanOptions, progress: Progress) -> Diffusion:
 def load_nano(options: NanoOptions, progress: Progress) -> Diffusion:
     """The row `nano`. Raises Unavailable in a build without its weights."""
     progress("Loading the bundled model...")
-    home, device = from_environment(), _device()
+    home, device = from_environment(), work_device()
     parts = bundled.parts(options.height, options.width, home, device)
     adapters, loras = attach(parts.net, options, home)
     recipe = bundled.RECIPE if options.denoising_steps == STEPS else with_steps(bundled.RECIPE, options.denoising_steps)
@@ -88,21 +87,12 @@ def load_nano(options: NanoOptions, progress: Progress) -> Diffusion:
     return Diffusion(recipe, parts, options.base_seed, overlap=overlaps(None, device))
 
 
-def _device() -> torch.device:
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
 def overlaps(asked: bool | None, device: torch.device) -> bool:
-    """Whether streams decode beside the next chunk: as asked, or with a GPU or two cores. On a CPU each gets its threads."""
+    """Whether streams decode beside the next chunk: as asked, or with a GPU or two cores."""
     overlap = device.type == "cuda" or cores() > 1 if asked is None else asked
-    if device.type == "cpu" and (overlap or cores() <= FEW_CORES):
-        torch.set_num_threads(1 if cores() <= FEW_CORES else cores() // 2)
+    if device.type == "cpu" and overlap:
+        stage_threads(2)
     return overlap
-
-
-def cores() -> int:
-    """How many this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def with_steps(recipe: Recipe, steps: tuple[int, ...]) -> Recipe:

@@ -41,11 +41,12 @@ Draw = Callable[[Sequence[int]], Tensor]  # the next noise of a chunk, of that s
 Noises = Callable[[int], Draw]  # for the chunk that begins at a latent frame
 
 
-def seeded(seed: int) -> Noises:
+@dataclass(frozen=True, slots=True)
+class Seeded:
     """Noise from `seed` plus the chunk's first frame, drawn on the CPU in float32: it means the same everywhere."""
 
-    def chunk(start: int) -> Draw:
-        source = torch.Generator().manual_seed(seed + start)
-        return lambda shape: torch.randn(*shape, generator=source)
+    seed: int
 
-    return chunk
+    def __call__(self, start: int) -> Draw:
+        source = torch.Generator().manual_seed(self.seed + start)
+        return lambda shape: torch.randn(*shape, generator=source)

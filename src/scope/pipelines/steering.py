@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from scope.contract import News
 from scope.errors import BadInput, NotFound
+from scope.frame import Frame
 from scope.models.cache import TextMemory
 from scope.models.codec import Codec, CodecState, Rules
 from scope.models.pictures import Picture, to_video
@@ -24,6 +26,17 @@ from scope.pipelines.rules import StreamRules
 RECORDED_ZERO_KEYS = 128  # Scope pads the branch's keys with unmasked zeros
 WHOLE = Rules(tail="original")  # a chunk's frames make a chunk's latents, whichever codec: nothing is held back
 Open = Callable[[str], Tensor]  # name of an image -> uint8 [H, W, 3]
+
+
+def masks_of(frames: Sequence[Frame]) -> list[Picture]:
+    """What a stage before this one has marked, as pictures [H, W, 3]; nothing when no frame is marked.
+
+    Among marked frames, one without a mark is made new as a whole.
+    """
+    if all(frame.mask is None for frame in frames):
+        return []
+    marks = [np.full((1, 1), 255, np.uint8) if frame.mask is None else frame.mask for frame in frames]
+    return [np.repeat(mark[..., None], 3, 2) for mark in marks]
 
 
 class Steering:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 CONSECUTIVE_LIMIT = 3
+_STAGE = "in stage "  # how the note begins that says which part of a chain failed
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -19,14 +22,25 @@ def free_device_memory() -> None:
         torch.cuda.empty_cache()
 
 
+@contextmanager
+def stage(name: str) -> Iterator[None]:
+    """Whatever is raised inside is remembered as that stage's, for `sentence` and the log."""
+    try:
+        yield
+    except Exception as error:
+        error.add_note(_STAGE + name)
+        raise
+
+
 def sentence(error: BaseException) -> str:
-    """What went wrong, in words a user can act on."""
+    """What went wrong and in which stage of a chain, in words a user can act on."""
     text = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    notes: list[str] = getattr(error, "__notes__", [])
+    where = next((f"{note.removeprefix(_STAGE)}: " for note in notes if note.startswith(_STAGE)), "")
     if is_out_of_memory(error):
-        return (
-            f"Out of memory: choose a smaller picture, fp8 or fewer LoRAs, or close other programs on this device ({text[:200]})"
-        )
-    return f"{type(error).__name__}: {text[:300]}"
+        advice = "choose a smaller picture, fp8 or fewer LoRAs, or close other programs on this device"
+        return f"{where}Out of memory: {advice} ({text[:200]})"
+    return f"{where}{type(error).__name__}: {text[:300]}"
 
 
 class FailureCount:

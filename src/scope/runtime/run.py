@@ -10,7 +10,7 @@ from time import monotonic
 
 from scope.contract import Change, Message, Mode, Rest
 from scope.frame import Frame
-from scope.runtime.chain import ChainStream, Link, main_spec, mode_for
+from scope.runtime.chain import ChainStream, Link, main_spec, mode_for, rate_factor
 from scope.runtime.effects import EffectParams
 from scope.runtime.failures import FailureCount, free_device_memory, sentence
 from scope.runtime.finish import Finisher
@@ -34,7 +34,8 @@ def _ticket(receipt: Receipt | None, keys: Collection[str]) -> Ticket | None:
 def _pace(links: Sequence[Link], mode: Mode) -> Pace:
     if mode == "video" and all(link.spec.keeps_time for link in links):
         return SourcePace()
-    return EvenPace(main_spec([link.spec for link in links]).frame_rate_hz)
+    declared_hz = main_spec([link.spec for link in links]).frame_rate_hz
+    return EvenPace(None if declared_hz is None else declared_hz * rate_factor(links))
 
 
 class Run:

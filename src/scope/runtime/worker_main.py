@@ -22,7 +22,7 @@ from scope.errors import Unavailable
 from scope.frame import Frame
 from scope.runtime.chain import Link, about
 from scope.runtime.channel import Channel
-from scope.runtime.failures import sentence
+from scope.runtime.failures import sentence, stage
 from scope.runtime.params import Ticket
 from scope.runtime.ring import RingReader, RingWriter, Slot
 from scope.runtime.run import Run
@@ -123,23 +123,24 @@ class _Worker:
 
     def _load(self, stages: list[dict[str, Any]]) -> None:
         try:
-            self._links = [self._link(stage) for stage in stages]
+            self._links = [self._link(planned) for planned in stages]
         except Exception as error:
             log.exception("load failed")
             self.say({"op": "load_failed", "text": sentence(error)})
             return
         self.say({"op": "loaded", "about": about(self._links)})
 
-    def _link(self, stage: dict[str, Any]) -> Link:
-        spec = self._catalog.loadable(stage["pipeline_id"])
+    def _link(self, planned: dict[str, Any]) -> Link:
+        spec = self._catalog.loadable(planned["pipeline_id"])
         assert spec.load is not None
         self.say({"op": "loading", "stage": f"Loading {spec.name}..."})
-        options = spec.options.model_validate(stage["options"])
+        options = spec.options.model_validate(planned["options"])
 
         def progress(text: str) -> None:
             self.say({"op": "loading", "stage": text})
 
-        return Link(stage["node_id"], spec, catalog.resolve(spec.load)(options, progress))
+        with stage(spec.name):
+            return Link(planned["node_id"], spec, catalog.resolve(spec.load)(options, progress))
 
     def _open(self, message: Message) -> None:
         self._close()

@@ -120,7 +120,7 @@ def config_schema(spec: Spec) -> dict[str, Any]:
         "type": "object",
         "title": f"{''.join(part.capitalize() for part in spec.id.replace('_', '-').split('-'))}Config",
         "additionalProperties": False,
-        "properties": effects | fixed | live,
+        "properties": effects | fixed | {name: _either(field, fixed.get(name)) for name, field in live.items()},
     }
     for name, field in COMMON.items():
         told = {"title": name.replace("_", " ").title()} | field | ({"default": spec.traits[name]} if name in spec.traits else {})
@@ -141,6 +141,13 @@ def _shown(field: dict[str, Any], *, is_load_param: bool) -> dict[str, Any]:
     if hints.get("modulatable") and "minimum" in field and "maximum" in field:
         hints = {"modulatable_min": field["minimum"], "modulatable_max": field["maximum"]} | hints
     return field | {"ui": hints}
+
+
+def _either(live: dict[str, Any], fixed: dict[str, Any] | None) -> dict[str, Any]:
+    """A parameter that says it is also given at load is shown as clients know the option, marked `live`."""
+    if fixed is None or not live.get("ui", {}).get("at_load"):
+        return live
+    return fixed | {"ui": fixed["ui"] | {"live": True}}
 
 
 def _without_null(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ export interface Ui {
   modes?: Mode[];
   label?: string;
   is_load_param?: boolean;
+  live?: boolean; // although also given at load
   lane?: string;
 }
 
@@ -110,7 +111,7 @@ function field(name: string, property: Property, ui: Ui, defs: Record<string, Pr
     nullable,
     preset: preset ?? property.default ?? null,
     cue: property.cue === true,
-    load: ui.is_load_param === true,
+    load: ui.is_load_param === true && ui.live !== true,
     ...place(ui),
   };
 }
