@@ -137,7 +137,7 @@ def noised(z_RFCHW: Tensor, source: torch.Generator, shift: float) -> tuple[Tens
 class Trainer:
     """Everything that changes during a run."""
 
-    def __init__(self, plan: FlowPlan, library: Path, out: Path, device: str) -> None:
+    def __init__(self, plan: FlowPlan, library: Path, out: Path, device: str, start: Path | None = None) -> None:
         self.plan, self.device, self.run, self.library = plan, torch.device(device), Run(out), Library(library)
         self.nano = Nano()
         self.nano.begin()
@@ -145,6 +145,8 @@ class Trainer:
         self.step: int = saved["step"] if saved else 0
         if saved:
             self.nano.load_state_dict(saved["net"])
+        elif start:
+            self.nano.load_state_dict(trained(start), strict=False)
         self.nano.to(self.device)
         matrices = [p for block in self.nano.net.blocks for p in block.parameters() if p.ndim == 2 and min(p.shape) > 8]
         chosen = {id(p) for p in matrices}
@@ -201,6 +203,12 @@ class Trainer:
         keep(self.slow.weights, self.run.path.parent)
 
 
+def trained(path: Path) -> dict[str, Tensor]:
+    """The averaged weights of another run, without its head: what that says may be something else."""
+    found: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)["slow"]
+    return {name: t for name, t in found.items() if not name.startswith("net.head.")}
+
+
 def keep(weights: dict[str, Tensor], folder: Path) -> None:
     """The two files that ship."""
     for part, name in (("net.", "nano.safetensors"), ("text.", "nano-text.safetensors")):
@@ -214,10 +222,11 @@ def main() -> None:
     parser.add_argument("--library", type=Path, default=Path("/tmp/nano/library"))
     parser.add_argument("--out", type=Path, default=Path("/tmp/nano/flow"))
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--start", type=Path, help="state.pt of another run, where there is no run to go on with")
     parser.add_argument("--until", type=int, default=10**9, help="stop after this step")
     wanted = parser.parse_args()
     torch.set_num_threads(1 if wanted.device == "cpu" else 8)
-    trainer = Trainer(FLOW[wanted.plan], wanted.library, wanted.out, wanted.device)
+    trainer = Trainer(FLOW[wanted.plan], wanted.library, wanted.out, wanted.device, wanted.start)
     recent: list[float] = []
     while trainer.step < min(trainer.plan.steps, wanted.until):
         recent.append(trainer.once())

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from typing import Any, Literal, Protocol, cast
 
 import torch
 from torch import Tensor, nn
@@ -39,6 +39,7 @@ class WanConfig:
     out_channels: int = 16
     eps: float = 1e-6
     patch: int = 2  # latent rows and columns of a token
+    predicts: Literal["flow", "clean"] = "flow"  # a narrow network cannot carry a wide token's noise to its end: it says x0
 
     @property
     def head_dim(self) -> int:
@@ -54,9 +55,10 @@ class WanConfig:
         return cls(row["dim"], row["ffn_dim"], row["num_heads"], row["num_layers"], **extra)
 
 
+CLEAN_FLOOR = 0.2  # of sigma, where the flow comes of a said x0
 WAN_1_3B = WanConfig(dim=1536, ffn_dim=8960, heads=12, layers=30)
 WAN_14B = WanConfig(dim=5120, ffn_dim=13824, heads=40, layers=40)
-NANO = WanConfig(dim=256, ffn_dim=1024, heads=4, layers=6, text_dim=192, text_len=24, patch=4)  # ours: training/README.md
+NANO = WanConfig(dim=256, ffn_dim=1024, heads=4, layers=6, text_dim=192, text_len=24, patch=4, predicts="clean")  # ours
 
 
 class RMSNorm(nn.Module):
@@ -167,6 +169,13 @@ def sinusoid(t: Tensor, size: int) -> Tensor:
     return torch.cat([angles.cos(), angles.sin()], -1)
 
 
+def flow_from_clean(x_BFCHW: Tensor, clean_BFCHW: Tensor, t_BF: Tensor) -> Tensor:
+    """The flow of a network that says x0: (x - x0) / sigma. Below CLEAN_FLOOR a step goes only part of the way to what it
+    said."""
+    sigma = (t_BF / 1000).clamp_min(CLEAN_FLOOR).to(x_BFCHW.dtype)
+    return (x_BFCHW - clean_BFCHW) / sigma[:, :, None, None, None]
+
+
 class WanTransformer(nn.Module):
     """Predicts flow (noise - x0) for latent frames, given the prompt's `TextMemory` and a `View` on what came before."""
 
@@ -221,7 +230,8 @@ class WanTransformer(nn.Module):
             y_BFLC = block(y_BFLC, time_BFMC, _looker(view, layer), (text.k[layer], text.v[layer]), self.attend)
             if layer in hints:
                 y_BFLC = y_BFLC + hints[layer]
-        return pixels_of(self.head(y_BFLC, time_BFC), grid.rows, self.config.patch)
+        said = pixels_of(self.head(y_BFLC, time_BFC), grid.rows, self.config.patch)
+        return said if self.config.predicts == "flow" else flow_from_clean(x_BFCHW, said, t_BF)
 
 
 def _looker(view: View, layer: int) -> Look:
