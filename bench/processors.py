@@ -36,9 +36,8 @@ FEW = 3  # frames through a net on a CPU
 def scene(width: int, height: int, number: int) -> Frame:
     """Something soft that drifts, with a hard edge or two."""
     x, y = np.meshgrid(np.arange(width) - 3.0 * number, np.arange(height) + 1.0 * number)
-    waves = [
-        np.sin(x / a) * np.cos(y / b) + ((x // c + y // c) % 2) * 0.4 for a, b, c in ((17, 23, 60), (31, 13, 90), (11, 41, 45))
-    ]
+    scales = (17, 23, 60), (31, 13, 90), (11, 41, 45)
+    waves = [np.sin(x / a) * np.cos(y / b) + ((x // c + y // c) % 2) * 0.4 for a, b, c in scales]
     return Frame.from_rgb((np.stack(waves, 2) * 60 + 110).clip(0, 255).astype(np.uint8), number / 30)
 
 
