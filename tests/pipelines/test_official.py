@@ -63,7 +63,8 @@ def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def words(folder: Path) -> None:
     place = FILES["tokenizer"].under(folder)
     place.mkdir(parents=True)
-    (place / "tokenizer.json").write_text(json.dumps({}))
+    for name in FILES["tokenizer"].holds:
+        (place / name).write_text(json.dumps({}))
 
 
 def small_text(path: Path, **how: Any) -> Umt5:
