@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from scope.errors import BadInput
 from scope.models.checkpoint import read
 from scope.models.depth import DepthConfig, DepthMemory, VideoDepth, normed, viewed_size
-from scope.models.dino import DinoConfig
+from scope.models.dino import Dino, DinoConfig
 from scope.models.ifnet import IFNet, IFNetConfig
 from scope.models.line_art import LineArt
 from scope.models.over_time import OverTime
@@ -148,3 +148,21 @@ def test_the_published_sizes(make: object, megabytes: float, names: set[str]) ->
     found = dict(on_meta(make).named_parameters())
     assert names <= found.keys()
     assert sum(parameter.numel() for parameter in found.values()) * 4e-6 == pytest.approx(megabytes, abs=0.1)
+
+
+def cubic(away: float, a: float = -0.75) -> float:
+    """The weight of a neighbour at that distance, up to 2."""
+    d = abs(away)
+    near, far = (a + 2) * d**3 - (a + 3) * d**2 + 1, a * (d**3 - 5 * d**2 + 8 * d - 4)
+    return near if d <= 1 else far if d < 2 else 0.0
+
+
+@torch.no_grad()
+def test_positions_are_stretched_as_in_training() -> None:
+    """Its authors add a tenth of a patch to the grid before they divide by it."""
+    net = Dino(DinoConfig(8, 1, 2, 5))
+    net.pos_embed[:, 1:] = torch.arange(5.0).repeat_interleave(5)[None, :, None]
+    rows = net._positions(12, 7)[0, 1:].reshape(12, 7, 8)[:, 3, 0].tolist()
+    for row in range(4, 8):
+        at = (row + 0.5) * 5 / 12.1 - 0.5
+        assert rows[row] == pytest.approx(sum(cubic(at - trained) * trained for trained in range(5)), abs=1e-5)

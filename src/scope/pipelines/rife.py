@@ -73,7 +73,9 @@ def _by_motion(device: torch.device) -> Between:
     return between
 
 
-def _by_net(net: IFNet, device: torch.device) -> Between:
+def by_net(net: IFNet, device: torch.device) -> Between:
+    """All moments between two frames at once."""
+
     def between(first: Frame, second: Frame, moments: Sequence[float]) -> list[Frame]:
         a, b = (unit_rgb(frame.rgb(), device).expand(len(moments), -1, -1, -1) for frame in (first, second))
         made = net(a, b, torch.tensor(moments)) * 2 - 1
@@ -93,4 +95,4 @@ def load(options: RifeOptions, progress: Callable[[str], None]) -> Interpolation
         device,
         lambda: published_net("rife", lambda tensors: IFNet(IFNetConfig.of(tensors)), home, device, torch.float32),
     )
-    return Interpolation(_by_motion(device) if net is None else _by_net(net, device), options.frame_factor)
+    return Interpolation(_by_motion(device) if net is None else by_net(net, device), options.frame_factor)

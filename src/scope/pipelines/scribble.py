@@ -54,7 +54,8 @@ def _edges(device: torch.device) -> Draw:
     return draw
 
 
-def _artist(net: LineArt, device: torch.device) -> Draw:
+def by_net(net: LineArt, device: torch.device) -> Draw:
+    """Lines as the net draws them; more detail makes the faint ones darker."""
     dtype = next(net.parameters()).dtype
 
     def draw(frame: Frame, params: ScribbleParams) -> Tensor:
@@ -73,4 +74,4 @@ def load(options: ScribbleOptions, progress: Callable[[str], None]) -> Scribble:
     dtype = torch.float16 if device.type == "cuda" else torch.float32
     home = from_environment().models_dir
     net = if_wanted(options.drawing, device, lambda: published_net("scribble", lambda _: LineArt(), home, device, dtype))
-    return Scribble(_edges(device) if net is None else _artist(net, device))
+    return Scribble(_edges(device) if net is None else by_net(net, device))
