@@ -7,7 +7,7 @@ Shape suffixes: B batch, F latent frames, C channels, T pixel frames, H W rows a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
 
 import torch
@@ -19,6 +19,7 @@ from scope.models.cache import Call, Kind, TextMemory
 from scope.models.codec import CodecState
 from scope.models.device import to_device
 from scope.models.flow import Schedule, clean, first_step, mix, renoise
+from scope.models.laps import Laps
 from scope.models.memory import Memory
 from scope.models.motion import motion, scope_noise_scale
 from scope.models.pictures import to_video
@@ -56,7 +57,8 @@ class DiffusionStream:
         self.conditioning = Conditioning(parts.words, self.rules.prompts)
         self.memory = Memory(recipe.policy, parts.net.room(*parts.latent))
         self.state: CodecState = parts.codec.open(self.rules.codec)
-        self.decoding = Decoding(parts.codec, self.state, self._device)
+        self._laps = Laps(self._device)
+        self.decoding = Decoding(parts.codec, self.state, self._device, self._laps)
         self.steering = (
             Steering(parts.vace, parts.codec, self.state, parts.pixels, parts.images, self.rules) if parts.vace else None
         )
@@ -93,6 +95,9 @@ class DiffusionStream:
         told, self._news = [*self._news, *self.conditioning.news()], []
         return told + (self.steering.news() if self.steering else [])
 
+    def timings(self) -> Mapping[str, float]:
+        return self._laps.ms()
+
     def wants(self, params: WanParams) -> int:
         """A chunk of input video; one frame more at the start, which becomes a latent of its own."""
         return TIME_FACTOR * self.recipe.policy.chunk + (self.start == 0) if self.mode == "video" else 0
@@ -117,13 +122,17 @@ class DiffusionStream:
             self.cut(keep_bank=not (other_steps or scaled))
         self._steps, self._crossed = steps, self.conditioning.crossing
         draw = self._noises(self.start)
-        x, ts = self._begin(frames, params, steps, draw)
-        self._prepare(changed=changed)
-        self._control = self._steer(params)
-        final = self._denoise(x, ts, draw, params.kv_cache_attention_bias)
-        if self.recipe.context == "clean":
-            self._pass(final, 0.0, Call(self.start, final.shape[1], "clean"))
-        self._remember(final)
+        with self._laps.lap("input"):
+            x, ts = self._begin(frames, params, steps, draw)
+            self._control = self._steer(params)
+        with self._laps.lap("context"):
+            self._prepare(changed=changed)
+        with self._laps.lap("denoise"):
+            final = self._denoise(x, ts, draw, params.kv_cache_attention_bias)
+        with self._laps.lap("remember"):
+            if self.recipe.context == "clean":
+                self._pass(final, 0.0, Call(self.start, final.shape[1], "clean"))
+            self._remember(final)
         rest = self.decoding.begin(final)
         if not self.overlap:
             rest()

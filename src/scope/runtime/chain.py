@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from scope.contract import Change, Foresighted, Mode, News, Params, Pipeline, Rest, Speaker, Spec, Stream, TwoStage
+from scope.contract import Change, Foresighted, Mode, News, Params, Pipeline, Rest, Speaker, Spec, Stream, Timed, TwoStage
 from scope.frame import Frame
 
 
@@ -101,6 +101,10 @@ class ChainStream:
         """What the stages have to say, with the node each one has."""
         speakers = [(stage.node_id, stage.stream) for stage in self._stages if isinstance(stage.stream, Speaker)]
         return [(node_id, news) for node_id, stream in speakers for news in stream.news()]
+
+    def timings(self) -> dict[str, Mapping[str, float]]:
+        """Milliseconds by part, of every node that measures itself."""
+        return {stage.node_id: stage.stream.timings() for stage in self._stages if isinstance(stage.stream, Timed)}
 
     def reset(self) -> None:
         for stage in self._stages:
