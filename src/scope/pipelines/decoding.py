@@ -80,6 +80,12 @@ class Decoding:
         self.settle()
         return self._pixels
 
+    def anchor(self) -> Tensor:
+        """The decoded frame that lies KEPT frames back, as the first latent of a video [1, 1, 16, h, w] (Krea)."""
+        pixels = self.pixels
+        assert pixels is not None
+        return self._codec.encode(pixels[:, -KEPT : 1 - KEPT].transpose(1, 2))
+
     @torch.inference_mode()
     def _decode(self, latents: Tensor, after: Any, before: Once[list[Frame]] | None) -> list[Frame]:
         if before is not None:
