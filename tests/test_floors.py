@@ -25,7 +25,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "pipelines": GROUND | {"models", "catalog"},
     "server": GROUND | {"runtime", "listening", "catalog", "store"},
     "offline": GROUND | {"runtime", "catalog"},
-    "__main__": GROUND | {"runtime", "server", "catalog", "store", "offline"},
+    "bench": GROUND | {"runtime", "edges", "catalog", "offline"},
+    "__main__": GROUND | {"runtime", "server", "catalog", "store", "offline", "bench"},
     "__init__": set(),
 }
 FILE_LINES, FUNCTION_LINES = 300, 40

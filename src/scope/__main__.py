@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from itertools import chain, islice
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -157,6 +157,39 @@ def _speed(count: int, begun_s: float) -> str:
 
 
 @cli.command()
+def bench(
+    pipeline: Annotated[str, typer.Option(help="What to measure.")] = "longlive",
+    weights: Annotated[str, typer.Option(help="auto, official, preview or random.")] = "random",
+    size: Annotated[str, typer.Option(help="Of random networks: small, or full as published.")] = "small",
+    width: Annotated[int | None, typer.Option(min=16, help="Of the picture; left out: the pipeline's own.")] = None,
+    height: Annotated[int | None, typer.Option(min=16)] = None,
+    mode: Annotated[Literal["text", "video"] | None, typer.Option(help="With a camera, or without.")] = None,
+    steps: Annotated[str | None, typer.Option(help="Timesteps of the denoising, such as 1000,750,500,250.")] = None,
+    vae: Annotated[str | None, typer.Option(help="wan, lightvae, tae or lighttae.")] = None,
+    quantization: Annotated[str | None, typer.Option(help="fp8_e4m3fn or int8.")] = None,
+    load: Annotated[list[str] | None, typer.Option(help="NAME=VALUE, as in load_params; repeatable.")] = None,
+    seconds: Annotated[float, typer.Option(min=0.0, help="Length of each measurement.")] = 10.0,
+    as_json: Annotated[Path | None, typer.Option("--json", help="Also write everything there.")] = None,
+) -> None:
+    """Measure a pipeline on this machine, from a prompt or a camera to encoded pictures."""
+    begun_s = monotonic()
+    from scope.bench.measure import Wish, measure
+    from scope.bench.table import table, write
+
+    wanted = {"weights": weights, "random_size": size, "width": width, "height": height, "vae_type": vae}
+    values = {} if steps is None else {"denoising_step_list": steps.split(",")}
+    try:
+        load_params = wanted | {"quantization": quantization} | named_values(load)
+        wish = Wish(pipeline, load_params, values, mode, seconds)
+        report = measure(wish, begun_s, lambda text: typer.echo(text, err=True))
+    except (ScopeError, TimeoutError) as error:
+        raise typer.Exit(_complain(error)) from error
+    typer.echo(table(report))
+    if as_json is not None:
+        write(report, as_json)
+
+
+@cli.command()
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="The port to check.")] = None,
@@ -178,7 +211,7 @@ def _settings(**flags: Any) -> Settings:
         raise typer.Exit(_complain(error)) from error
 
 
-def _complain(error: ScopeError) -> int:
+def _complain(error: Exception) -> int:
     typer.echo(str(error), err=True)
     return 1
 

@@ -141,6 +141,14 @@ class Foresighted(Protocol):
         """What the next step will be given, told as soon as it is known, from another thread: time to prepare beside a chunk."""
 
 
+@runtime_checkable
+class Timed(Protocol):
+    """A stream may have this as well."""
+
+    def timings(self) -> Mapping[str, float]:
+        """How long each part of a chunk takes, in milliseconds (median of the latest), in the order of a chunk."""
+
+
 class Pipeline(Protocol):
     """Weights and arithmetic, shared by any number of streams.
 

@@ -17,7 +17,7 @@ from typing import Any
 import av
 
 from scope import catalog
-from scope.contract import Mode, Rest
+from scope.contract import Change, Mode, Rest
 from scope.errors import BadInput, BadParams
 from scope.frame import Frame
 from scope.runtime.chain import ChainStream, Link, about, main_spec, mode_for
@@ -32,32 +32,47 @@ QUALITY = {"crf": "18", "preset": "veryfast"}
 class Player:
     """A loaded chain. Each `play` is a video of its own."""
 
-    def __init__(self, links: Sequence[Link]) -> None:
-        self.links = links
+    def __init__(self, links: Sequence[Link], options: Sequence[Change] = ()) -> None:
+        """`options`: what each link was loaded with, for those who report it."""
+        self.links, self.options = links, options
         self.notice: str = about(links).get("notice") or ""
         self._kinds = {link.node_id: link.spec.params for link in links}
 
     def play(self, source: Iterable[Frame] | None = None, **parameters: Any) -> Iterator[Frame]:
         """Frames, for ever without a source, else until it ends. Raises BadParams for what no stage understands."""
-        checked = Door(self._kinds).check(parameters)
-        if problems := [*checked.refused.values(), *(f"nothing here is called {name!r}" for name in checked.unknown)]:
-            raise BadParams("; ".join(problems))
-        wanted: Mode = "text" if source is None else "video"
+        return joined.from_iterable(self.chunks(self.open(source is not None), source, **parameters))
+
+    def open(self, follows: bool) -> ChainStream:
+        """A stream of its own, in video mode if it `follows` a source. Raises BadInput where there is no such mode."""
+        wanted: Mode = "video" if follows else "text"
         mode = mode_for([link.spec for link in self.links], wanted)
         if mode != wanted:
             raise BadInput(f"{main_spec([link.spec for link in self.links]).name} has no {wanted} mode")
-        box = Mailbox(self._kinds)
-        box.put(checked.accepted)
-        return self._frames(ChainStream(self.links, mode), box, iter(source or ()))
+        return ChainStream(self.links, mode)
 
-    def _frames(self, stream: ChainStream, box: Mailbox, source: Iterator[Frame]) -> Iterator[Frame]:
+    def chunks(self, stream: ChainStream, source: Iterable[Frame] | None = None, **parameters: Any) -> Iterator[Sequence[Frame]]:
+        """What `play` gives, in the bursts in which it is made. Raises BadParams."""
+        box = Mailbox(self._kinds)
+        box.put(self.checked(parameters))
+        return self._chunks(stream, box, iter(source or ()))
+
+    def checked(self, parameters: Change) -> dict[str, Change]:
+        """Live parameters by the node that understands them. Raises BadParams."""
+        checked = Door(self._kinds).check(parameters)
+        if problems := [*checked.refused.values(), *(f"nothing here is called {name!r}" for name in checked.unknown)]:
+            raise BadParams("; ".join(problems))
+        return checked.accepted
+
+    def _chunks(self, stream: ChainStream, box: Mailbox, source: Iterator[Frame]) -> Iterator[Sequence[Frame]]:
         """A chunk is finished beside the next one's first half."""
         with ThreadPoolExecutor(1, thread_name_prefix="chunk-finish") as beside:
             coming: Future[Sequence[Frame]] | None = None
             while (begun := self._begin(stream, box, source)) is not None:
                 ready, coming = coming, beside.submit(begun)
-                yield from ready.result() if ready is not None else ()
-            yield from coming.result() if coming is not None else ()
+                if ready is not None:
+                    yield ready.result()
+            if coming is not None:
+                yield coming.result()
 
     def _begin(self, stream: ChainStream, box: Mailbox, source: Iterator[Frame]) -> Rest | None:
         """The next chunk's first half; None at the end of the source."""
@@ -77,7 +92,7 @@ def load(*pipelines: str, progress: Callable[[str], None] = lambda text: None, *
         assert stage.spec.load is not None
         options = stage.spec.options.model_validate(stage.options)
         links.append(Link(stage.node_id, stage.spec, catalog.resolve(stage.spec.load)(options, progress)))
-    return Player(links)
+    return Player(links, [stage.options for stage in stages])
 
 
 def read(path: Path | str) -> Iterator[Frame]:

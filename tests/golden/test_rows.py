@@ -21,6 +21,7 @@ from scope.models.codec import Codec, CodecState, Rules
 from scope.models.pictures import Picture
 from scope.models.vace_context import Encoders, context
 from scope.pipelines import steering
+from scope.pipelines.denoising import Chunkwise
 from scope.pipelines.diffusion import DiffusionStream
 from scope.pipelines.parts import Parts
 from scope.pipelines.recipes import RECIPES
@@ -120,7 +121,8 @@ class RowDriver(Driver):
 
 
 def check_caches(case: Case, stream: DiffusionStream, tensors: dict[str, Tensor], index: int) -> None:
-    memory = stream.memory
+    assert isinstance(stream.denoising, Chunkwise)
+    memory = stream.denoising.memory
     for layer in range(memory.room.layers):
         for part, stored in (("k", memory.raw or memory.k), ("v", memory.v)):
             if (name := f"c{index}.kv{layer}.{part}") in tensors:

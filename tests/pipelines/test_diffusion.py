@@ -96,9 +96,9 @@ def test_the_noise_scale_is_felt_with_the_controller_on() -> None:
 
 def test_later_steps_are_never_noisier_than_the_first() -> None:
     base = stream("longlive", "video")
-    seen: list[list[float]] = []
-    original = base._denoise
-    base._denoise = lambda x, ts, draw, bias: seen.append(ts) or original(x, ts, draw, bias)  # type: ignore[method-assign, func-returns-value]
+    seen: list[tuple[float, ...]] = []
+    original = base.denoising.run
+    base.denoising.run = lambda job: seen.append(job.ts) or original(job)  # type: ignore[method-assign, func-returns-value]
     for scale in (0.2, 0.5, 0.9):
         base.step(said(prompts="x", noise_scale=scale, noise_controller=False), camera(base.wants(said())))
     assert all(a > b for ts in seen for a, b in zip(ts, ts[1:], strict=False)) and len(seen) == 3

@@ -15,7 +15,7 @@ from torch import Tensor
 from scope.contract import Mode
 from scope.models.codec import CodecState
 from scope.models.tiny_vae import TinyVae
-from scope.pipelines import loading
+from scope.pipelines import device, loading
 from scope.pipelines.decoding import Once
 from scope.pipelines.diffusion import DiffusionStream
 from scope.pipelines.recipes import RECIPES
@@ -136,7 +136,8 @@ def test_work_done_once_fails_for_everyone() -> None:
 def test_it_is_automatic_and_can_be_chosen(
     cores: int, wish: bool | None, overlaps: bool, threads: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loading, "cores", lambda: cores)
+    for module in (loading, device):
+        monkeypatch.setattr(module, "cores", lambda: cores)
     before = torch.get_num_threads()
     try:
         assert pipeline("longlive", overlap=wish).open("text").overlap is overlaps

@@ -53,3 +53,14 @@ class Sideline:
         host.copy_(x, non_blocking=True)
         self._stream.synchronize()
         return host
+
+
+def peak_bytes() -> int | None:
+    """The most that tensors have taken on the GPU since the process began; None without one."""
+    return torch.cuda.max_memory_allocated() if torch.cuda.is_available() else None
+
+
+def describe() -> dict[str, str | int]:
+    """What a measurement must say about where it was made."""
+    name = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
+    return {"device": name, "torch": torch.__version__, "threads_per_stage": torch.get_num_threads()}

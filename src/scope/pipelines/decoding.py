@@ -20,6 +20,7 @@ from torch import Tensor
 from scope.frame import Frame
 from scope.models.codec import Codec, CodecState
 from scope.models.device import Sideline
+from scope.models.laps import Laps
 from scope.models.pictures import i420
 
 T = TypeVar("T")
@@ -50,8 +51,8 @@ class Once(Generic[T]):
 class Decoding:
     """The decoding side of one stream: the codec's state, the frames of late, the count of those shown."""
 
-    def __init__(self, codec: Codec, state: CodecState, device: torch.device) -> None:
-        self._codec, self._state = codec, state
+    def __init__(self, codec: Codec, state: CodecState, device: torch.device, laps: Laps) -> None:
+        self._codec, self._state, self._laps = codec, state, laps
         self._side = Sideline(device)
         self._latest: Once[list[Frame]] | None = None
         self._pixels: Tensor | None = None
@@ -79,14 +80,22 @@ class Decoding:
         self.settle()
         return self._pixels
 
+    def anchor(self) -> Tensor:
+        """The decoded frame that lies KEPT frames back, as the first latent of a video [1, 1, 16, h, w] (Krea)."""
+        pixels = self.pixels
+        assert pixels is not None
+        return self._codec.encode(pixels[:, -KEPT : 1 - KEPT].transpose(1, 2))
+
     @torch.inference_mode()
     def _decode(self, latents: Tensor, after: Any, before: Once[list[Frame]] | None) -> list[Frame]:
         if before is not None:
             before()
         with self._side.entered(after):
-            made = self._codec.decode(latents, self._state)
+            with self._laps.lap("decode"):
+                made = self._codec.decode(latents, self._state)
             kept = made if self._pixels is None else torch.cat([self._pixels, made], 1)
             self._pixels = kept[:, -max(KEPT, made.shape[1]) :]
-            blocks = self._side.fetch(i420(made)).numpy()
+            with self._laps.lap("hand over"):
+                blocks = self._side.fetch(i420(made)).numpy()
         begun, self._shown = self._shown, self._shown + len(blocks)
         return [Frame.from_i420(block, (begun + i) / OUTPUT_HZ) for i, block in enumerate(blocks)]

@@ -7,7 +7,8 @@ Shape suffixes: B batch, F latent frames, C channels, T pixel frames, H W rows a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from time import monotonic
 
 import torch
@@ -15,24 +16,25 @@ from torch import Tensor
 
 from scope.contract import Mode, News
 from scope.frame import Frame
-from scope.models.cache import Call, Kind, TextMemory
 from scope.models.codec import CodecState
 from scope.models.device import to_device
-from scope.models.flow import Schedule, clean, first_step, mix, renoise
-from scope.models.memory import Memory
-from scope.models.motion import motion, scope_noise_scale
+from scope.models.flow import first_step, mix
+from scope.models.laps import Laps
+from scope.models.motion import motion, recursive_noise_scale, scope_noise_scale
 from scope.models.pictures import to_video
 from scope.models.vace import Control
 from scope.pipelines.conditioning import Conditioning, texts_of
-from scope.pipelines.decoding import KEPT, TIME_FACTOR, Decoding
-from scope.pipelines.family import WanParams
+from scope.pipelines.decoding import TIME_FACTOR, Decoding
+from scope.pipelines.denoising import Chunkwise, Denoising, Job, Setup
+from scope.pipelines.family import ScheduleName, WanParams
 from scope.pipelines.parts import Parts
 from scope.pipelines.recipes import Recipe
 from scope.pipelines.rules import Draw, Noises, Seeded, StreamRules
 from scope.pipelines.steering import Steering, masks_of
+from scope.pipelines.stream_batch import StreamBatch
 
-CONTEXT = 3  # latents that Krea reads again before each chunk
 SWAY = 0.1  # how far the noise controller moves the user's noise scale, either way
+SCHEDULES: dict[ScheduleName, Callable[[Setup], Denoising]] = {"sequential": Chunkwise, "batch": StreamBatch}
 
 
 class DiffusionStream:
@@ -48,41 +50,42 @@ class DiffusionStream:
         clock: Callable[[], float] = monotonic,
         *,
         overlap: bool = False,
+        schedule: ScheduleName = "sequential",
     ) -> None:
-        """`overlap`: `begin` leaves decoding to whoever asks for the frames; without it they are ready when it returns."""
+        """`overlap`: `begin` leaves decoding to whoever asks for the frames; without it they are ready when it returns.
+
+        Raises BadInput for a schedule that the recipe does not have.
+        """
         self.recipe, self.parts, self.mode, self._noises, self._clock = recipe, parts, mode, noises, clock
         self.overlap = overlap
         self.rules = rules or StreamRules()
         self.conditioning = Conditioning(parts.words, self.rules.prompts)
-        self.memory = Memory(recipe.policy, parts.net.room(*parts.latent))
         self.state: CodecState = parts.codec.open(self.rules.codec)
-        self.decoding = Decoding(parts.codec, self.state, self._device)
+        self._laps = Laps(self._device)
+        self.decoding = Decoding(parts.codec, self.state, self._device, self._laps)
+        setup = Setup(recipe, parts, self.rules, self.decoding, self._laps, parts.net)
+        self.denoising: Denoising = SCHEDULES[schedule](setup)
         self.steering = (
             Steering(parts.vace, parts.codec, self.state, parts.pixels, parts.images, self.rules) if parts.vace else None
         )
-        self.schedule = Schedule(recipe.shift)
-        self.text: TextMemory | None = None
         self._steps: tuple[int, ...] | None = None
         self._crossed = False  # a transition was running in the chunk before
         self._last: Tensor | None = None  # last input frame the noise controller saw; a cut of ours is none of the input's
-        self._control: Control | None = None
+        self._scale: float | None = None  # what the original's controller made of it in the chunk before
         self._news: list[News] = []
         self.cut()
 
     def cut(self, *, keep_bank: bool = False) -> None:
         """A hard cut: the coming chunk is the first of a new shot. Prompts stay; MemFlow's bank may."""
-        self.memory.reset(keep_bank=keep_bank)
-        self._stale = True  # nothing has looked through the memory since the prompt changed
+        self.denoising.cut(keep_bank=keep_bank)
         self.decoding.cut()
         if self.steering:
             self.steering.reset()
         self.start = 0  # latent frames so far
-        self.past: Tensor | None = None  # latest clean latents
-        self._first: Tensor | None = None
 
     def reset(self) -> None:
         self.conditioning.finish()
-        self._last = None
+        self._last = self._scale = None
         self.cut()
 
     def foresee(self, params: WanParams) -> None:
@@ -92,6 +95,14 @@ class DiffusionStream:
     def news(self) -> list[News]:
         told, self._news = [*self._news, *self.conditioning.news()], []
         return told + (self.steering.news() if self.steering else [])
+
+    def timings(self) -> Mapping[str, float]:
+        return self._laps.ms()
+
+    @property
+    def past(self) -> Tensor | None:
+        """The latest clean latents [1, F, 16, h, w]; None at the start of a shot."""
+        return self.denoising.past
 
     def wants(self, params: WanParams) -> int:
         """A chunk of input video; one frame more at the start, which becomes a latent of its own."""
@@ -114,17 +125,15 @@ class DiffusionStream:
         switched = changed and sees and not (crossed or self.conditioning.crossing)
         other_steps = self._steps is not None and steps != self._steps
         scaled = self._scale_loras(params) and self.rules.on_lora == "cuts"
-        if params.manage_cache and (switched or other_steps or scaled):
+        if not self.denoising.takes(len(steps)) or (params.manage_cache and (switched or other_steps or scaled)):
             self.cut(keep_bank=not (other_steps or scaled))
         self._steps, self._crossed = steps, self.conditioning.crossing
-        draw = self._noises(self.start)
-        x, ts = self._begin(frames, params, steps, draw)
-        self._prepare(changed=changed)
-        self._control = self._steer(params)
-        final = self._denoise(x, ts, draw, params.kv_cache_attention_bias)
-        if self.recipe.context == "clean":
-            self._pass(final, 0.0, Call(self.start, final.shape[1], "clean"))
-        self._remember(final)
+        with self._laps.lap("input"):
+            job = self._job(params, frames, steps, changed=changed)
+        final = self.denoising.run(job)
+        self.start += self.recipe.policy.chunk if self.rules.advance == "chunk" else job.x.shape[1]
+        if final is None:
+            return tuple
         rest = self.decoding.begin(final)
         if not self.overlap:
             rest()
@@ -135,6 +144,13 @@ class DiffusionStream:
         if seed is not None and self._noises != Seeded(seed):
             self._noises = Seeded(seed)
             self.reset()
+
+    def _job(self, params: WanParams, frames: Sequence[Frame], steps: tuple[int, ...], *, changed: bool) -> Job:
+        """What the coming chunk begins with."""
+        draw = self._noises(self.start)
+        x, ts = self._begin(frames, params, steps, draw)
+        control = self._steer(params)
+        return Job(x, ts, self.start, partial(self._noise, draw=draw), control, params.kv_cache_attention_bias, changed)
 
     def _listen(self, params: WanParams) -> bool:
         """Take in what was said about prompts; True if the embedding changed."""
@@ -157,7 +173,7 @@ class DiffusionStream:
     def _read(self) -> None:
         """Another embedding is in use."""
         assert self.conditioning.current is not None
-        self.text, self._stale = self.parts.net.read(self.conditioning.current), True
+        self.denoising.read(self.parts.net.read(self.conditioning.current))
         if self.steering:
             self.steering.read(self.parts.net.embed_text(self.conditioning.current))
 
@@ -186,12 +202,12 @@ class DiffusionStream:
 
     def _begin(
         self, frames: Sequence[Frame], params: WanParams, steps: tuple[int, ...], draw: Draw
-    ) -> tuple[Tensor, list[float]]:
+    ) -> tuple[Tensor, tuple[float, ...]]:
         """Noise or noisy video [1, F, 16, h, w], and the timesteps to run."""
         chunk = self.recipe.policy.chunk
         if self.mode == "text" or self._follows(params):
             count = self.recipe.first_chunk or chunk if self.start == 0 else chunk
-            return self._noise((1, count, 16, *self.parts.latent), draw), [float(step) for step in steps]
+            return self._noise((1, count, 16, *self.parts.latent), draw), tuple(map(float, steps))
         wanted = TIME_FACTOR * chunk + (self.start == 0)
         pictures = [frame.rgb() for frame in frames]
         height, width = self.parts.pixels
@@ -200,8 +216,8 @@ class DiffusionStream:
         encoded = self.parts.codec.encode(video, self.state)
         first = first_step(scale)
         ratio = first / steps[0] if self.rules.later_steps == "scaled" else 1.0
-        later = [max(1.0, step * ratio) for step in steps[1:]]
-        return mix(self._noise(encoded.shape, draw), encoded, scale), [float(max(1, first)), *later]
+        later = (max(1.0, step * ratio) for step in steps[1:])
+        return mix(self._noise(encoded.shape, draw), encoded, scale), (float(max(1, first)), *later)
 
     def _noise_scale(self, video: Tensor, params: WanParams) -> float:
         """What the controller makes of the user's scale; moving pictures keep more of themselves."""
@@ -211,56 +227,13 @@ class DiffusionStream:
         last, self._last = self._last, video[:, :, -1:]
         if self.rules.noise == "recorded":
             return scope_noise_scale(video, last, chunk, base)
+        if self.rules.noise == "recursive":
+            seen = None if last is None else torch.cat([last, video], 2)
+            self._scale = base if seen is None or self._scale is None else recursive_noise_scale(seen, base, self._scale)
+            return self._scale
         before = video[:, :, -chunk - 1 : -1] if last is None else torch.cat([last, video[:, :, -chunk:-1]], 2)
         moved = motion(video[:, :, -chunk:], before)
         return min(1.0, max(0.0, base + SWAY * (1 - 2 * moved)))
-
-    def _prepare(self, *, changed: bool) -> None:
-        """What must be in the memory before the chunk: latents read again under a new prompt, or a rebuilt past."""
-        if self.past is None:
-            return
-        if self.recipe.context == "rebuilt":
-            self._pass(self._context(self.past), 0.0, Call(0, CONTEXT, "clean"))
-        elif changed and self.recipe.recache:
-            seen = self.past[:, -self.recipe.policy.window :]
-            self._pass(seen, 0.0, Call(self.start - seen.shape[1], seen.shape[1], "recache"))
-            self._stale = True
-
-    def _context(self, past: Tensor) -> Tensor:
-        """Krea's three: an anchor and the last two latents (models-stream.md 6.2)."""
-        anchor = self._first
-        if self.start >= 2 * CONTEXT and (pixels := self.decoding.pixels) is not None:
-            anchor = self.parts.codec.encode(pixels[:, -KEPT : 1 - KEPT].transpose(1, 2))
-        assert anchor is not None
-        return torch.cat([anchor, past[:, 1 - CONTEXT :]], 1)
-
-    def _denoise(self, x: Tensor, ts: list[float], draw: Draw, bias: float) -> Tensor:
-        rebuilt = self.recipe.context == "rebuilt"
-        start = min(self.start, CONTEXT) if rebuilt else self.start
-        x0 = x
-        for number, t in enumerate(ts):
-            if number:
-                x = renoise(x0, self._noise(x.shape[1:], draw)[None], self.schedule.sigma(t))
-            kind: Kind = "step" if number else "first"
-            flow = self._pass(x, t, Call(start, x.shape[1], kind, bias if rebuilt else 1.0))
-            x0 = clean(x, flow, self.schedule.sigma(t))
-        return x0
-
-    def _pass(self, x: Tensor, t: float, call: Call) -> Tensor:
-        assert self.text is not None
-        at = torch.full((1, x.shape[1]), t, device=self._device)
-        blind = self._stale and self.rules.bank == "blind"
-        view = self.memory.begin(call, None if blind else self.text)
-        flow: Tensor = self.parts.net(x, at, self.text, view, self._control if call.kind in ("first", "step") else None)
-        self._stale = self._stale and call.kind == "recache"
-        return flow
-
-    def _remember(self, final: Tensor) -> None:
-        """Keep the latest clean latents."""
-        if self.past is None:
-            self._first = final[:, :1]
-        self.past = final if self.past is None else torch.cat([self.past, final], 1)[:, -self.recipe.policy.window :]
-        self.start += self.recipe.policy.chunk if self.rules.advance == "chunk" else final.shape[1]
 
     def _noise(self, shape: Sequence[int], draw: Draw) -> Tensor:
         return to_device(draw(shape), self._device, self._dtype)

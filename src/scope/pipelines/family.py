@@ -12,6 +12,7 @@ from scope.contract import Mode, Params, Prompts, Size, Spec, choice, cue, knob,
 from scope.pipelines.prompt import Transition
 
 FOUR_STEPS, TWO_STEPS = (1000, 750, 500, 250), (1000, 750)
+ScheduleName = Literal["sequential", "batch"]
 MERGE, BESIDE = "permanent_merge", "runtime_peft"  # what may become of a LoRA, in clients' words
 Images = Annotated[tuple[Annotated[str, Field(max_length=4096)], ...], Field(max_length=16)]
 

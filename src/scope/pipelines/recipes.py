@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from scope.models.cache import BankPolicy, CachePolicy
+from scope.models.ring import RingPolicy
 from scope.models.wan import WAN_1_3B, WAN_14B, WanConfig
 
 FOUR_STEPS, TWO_STEPS = (1000, 750, 500, 250), (1000, 750)
@@ -27,6 +28,7 @@ class Recipe:
     context: Literal["clean", "rebuilt"] = "clean"  # a clean pass after each chunk, or the past read again before each
     recache: bool = False  # a prompt switch reads the latest latents again under the new prompt
     encodes: Literal["normalised", "mean"] = "normalised"  # what the Wan VAE hands to the network
+    ring: RingPolicy | None = None  # what stream batch runs over, for the model that was made for it
 
     @property
     def vace_blocks(self) -> int:
@@ -47,6 +49,7 @@ RECIPES: dict[str, Recipe] = {
         shift=8.0,
         first_chunk=2,
         encodes="mean",
+        ring=RingPolicy(6, 3, adapt=0.2),
     ),
     "krea-realtime-video": Recipe(WAN_14B, CachePolicy(6, 0, 3), weights="krea", vace="vace-14b", context="rebuilt"),
     "reward-forcing": Recipe(WAN_1_3B, CachePolicy(9, 3, 3, on_evict="blend", positions="relative"), weights="reward-forcing"),

@@ -19,7 +19,8 @@ from scope.models.codec import Rules as CodecRules
 class StreamRules:
     """The defaults are ours; the tests against recordings choose the others.
 
-    noise: "felt": the user's scale, swayed by motion; "recorded": nine tenths the controller's own.
+    noise: "felt": the user's scale, swayed by motion; "recorded": nine tenths the controller's own; "recursive": the original
+        StreamDiffusionV2's, which moves a tenth from its value before.
     later_steps: video mode: later steps keep their share of the first ("scaled"), or may be noisier than it ("kept").
     bank: MemFlow's frames are chosen by the new prompt ("seeing"), or without one in the pass after a switch ("blind").
     advance: by the "frames" made, or by one "chunk" also after the longer first one (Reward-Forcing).
@@ -27,7 +28,7 @@ class StreamRules:
     on_lora: a moved LoRA scale "goes_on" with the shot, or "cuts" where the cache is managed.
     """
 
-    noise: Literal["felt", "recorded"] = "felt"
+    noise: Literal["felt", "recorded", "recursive"] = "felt"
     later_steps: Literal["scaled", "kept"] = "scaled"
     codec: CodecRules = field(default=RIGHT)
     prompts: BlendRules = field(default=ARCS)

@@ -6,7 +6,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 
-from scope.contract import Change, Foresighted, Mode, Multiplying, News, Params, Pipeline, Rest, Speaker, Spec, Stream, TwoStage
+from scope.contract import (
+    Change,
+    Foresighted,
+    Mode,
+    Multiplying,
+    News,
+    Params,
+    Pipeline,
+    Rest,
+    Speaker,
+    Spec,
+    Stream,
+    Timed,
+    TwoStage,
+)
 from scope.frame import Frame
 from scope.runtime import failures
 
@@ -133,6 +147,10 @@ class ChainStream:
         """What the stages have to say, with the node each one has."""
         speakers = [(stage.node_id, stage.stream) for stage in self._stages if isinstance(stage.stream, Speaker)]
         return [(node_id, news) for node_id, stream in speakers for news in stream.news()]
+
+    def timings(self) -> dict[str, Mapping[str, float]]:
+        """Milliseconds by part, of every node that measures itself."""
+        return {stage.node_id: stage.stream.timings() for stage in self._stages if isinstance(stage.stream, Timed)}
 
     def reset(self) -> None:
         for stage in self._stages:
