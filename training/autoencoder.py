@@ -1,9 +1,8 @@
 """Train the nano autoencoder: `python -m training.autoencoder --plan cpu --out /tmp/nano/ae` (again to go on).
 
 The encoder is linear and settled by the start (linear_start.py), so latents made today stay good; the decoder learns, also to
-pass from
-one block to the next without a jump. Shape suffixes: B clips, C colours or latent channels, T frames, F latent frames, H W
-rows and columns.
+pass from one block to the next without a jump.
+Shape suffixes: B clips, C colours or latent channels, T frames, F latent frames, H W rows and columns.
 """
 
 from __future__ import annotations

@@ -1,10 +1,8 @@
-"""Few-step distillation on the student's own streams: `python -m training.distil --plan cpu --start /tmp/nano/flow/state.pt
---out /tmp/nano/distil`.
+"""Few-step distillation on the student's own streams: `python -m training.distil --start /tmp/nano/flow --out /tmp/nano/distil`.
 
-The student learns to reach in one step, from any of the levels it will meet, where the guided teacher arrives in several. What
-both look back
-at is what the student itself has made, for some chunks, so that a long run meets nothing new; prompts change on the way.
-Shape suffixes: B streams, F latents of a chunk, C channels, H W rows and columns.
+The student learns to reach in one step, from any of the levels it will meet, where the guided teacher arrives in several.
+What both look back at is what the student itself has made, for some chunks, so that a long run meets nothing new; prompts
+change on the way. Shape suffixes: B streams, F latents of a chunk, C channels, H W rows and columns.
 """
 
 from __future__ import annotations
@@ -21,7 +19,7 @@ from torch import Tensor, nn
 from scope.models.cache import TextMemory
 from scope.models.nano_text import spelled
 from scope.models.wan import WanTransformer
-from training.flow import Library, Nano, keep
+from training.flow import Library, Nano, keep, trained
 from training.forced import After, Recorded
 from training.keep import Run, Slow, say
 from training.library import CHUNK, Entry
@@ -116,9 +114,8 @@ class Trainer:
         self.plan, self.device, self.run = plan, torch.device(device), Run(out)
         self.library, self.dice = Library(library), random.Random(0)
         saved = self.run.load()
-        first = torch.load(start, map_location="cpu", weights_only=True)
         self.student = Nano()
-        self.student.load_state_dict(self.student.state_dict() | first["slow"])
+        self.student.load_state_dict(trained(start))
         self.student.to(self.device)
         self.teacher = Teacher(copy.deepcopy(self.student).requires_grad_(False), plan)
         self.step: int = saved["step"] if saved else 0
@@ -192,7 +189,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--plan", default="cpu", choices=DISTIL)
     parser.add_argument("--library", type=Path, default=Path("/tmp/nano/library"))
-    parser.add_argument("--start", type=Path, default=Path("/tmp/nano/flow/state.pt"))
+    parser.add_argument("--start", type=Path, default=Path("/tmp/nano/flow"), help="the folder of what flow.py kept")
     parser.add_argument("--out", type=Path, default=Path("/tmp/nano/distil"))
     parser.add_argument("--device", default="cpu")
     wanted = parser.parse_args()

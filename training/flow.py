@@ -1,10 +1,8 @@
-"""Train the nano transformer and its text encoder: `python -m training.flow --plan cpu --library /tmp/nano/library --out
-/tmp/nano/flow`.
+"""Train the nano transformer and its text encoder: `python -m training.flow --plan cpu --library FOLDER --out /tmp/nano/flow`.
 
 Flow matching with diffusion forcing: three chunks of a clip, each with its own noise level and its own prompt; about half of
-the earlier
-ones are clean, as in the product. Shape suffixes: B clips, N chunks of a clip, R rows (B*N), F latents of a chunk, C channels,
-H W.
+the earlier ones are clean, as in the product.
+Shape suffixes: B clips, N chunks of a clip, R rows (B*N), F latents of a chunk, C channels, H W rows and columns.
 """
 
 from __future__ import annotations
@@ -19,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from scope.models.cache import TextMemory
-from scope.models.checkpoint import write
+from scope.models.checkpoint import read, write
 from scope.models.nano_text import NanoText, Spelled, spelled
 from scope.models.wan import NANO, Block, WanTransformer
 from training.forced import Forced
@@ -115,7 +113,7 @@ class Nano(nn.Module):
             nn.init.normal_(table.weight, std=0.5)
             table.weight.data[0] = 0
 
-    def read(self, texts: Spelled, which_R: Tensor) -> TextMemory:
+    def prompts(self, texts: Spelled, which_R: Tensor) -> TextMemory:
         """Each row's prompt, encoded once for all rows that share it."""
         found = self.net.read(self.text(texts))
         return TextMemory([k[which_R] for k in found.k], [v[which_R] for v in found.v])
@@ -146,7 +144,7 @@ class Trainer:
         if saved:
             self.nano.load_state_dict(saved["net"])
         elif start:
-            self.nano.load_state_dict(trained(start), strict=False)
+            self.nano.load_state_dict(trained(start))
         self.nano.to(self.device)
         matrices = [p for block in self.nano.net.blocks for p in block.parameters() if p.ndim == 2 and min(p.shape) > 8]
         chosen = {id(p) for p in matrices}
@@ -185,7 +183,7 @@ class Trainer:
         source = torch.Generator().manual_seed(self.step)
         x, noise, sigma, counts = (t.to(self.device) for t in noised(batch.z_RFCHW, source, self.plan.shift))
         z = batch.z_RFCHW.to(self.device)
-        text = self.nano.read(spelled(batch.texts), batch.which_R.to(self.device))
+        text = self.nano.prompts(spelled(batch.texts), batch.which_R.to(self.device))
         view = Forced(self.nano.net.grid(*z.shape[-2:]), CHUNKS, CHUNK, self.device)
         t_RF = (sigma.flatten() * 1000).view(-1, 1).expand(-1, CHUNK)
         flow: Tensor = self.nano.net(x, t_RF, text, view)
@@ -203,15 +201,17 @@ class Trainer:
         keep(self.slow.weights, self.run.path.parent)
 
 
-def trained(path: Path) -> dict[str, Tensor]:
-    """The averaged weights of another run, without its head: what that says may be something else."""
-    found: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)["slow"]
-    return {name: t for name, t in found.items() if not name.startswith("net.head.")}
+PARTS = {"net.": "nano.safetensors", "text.": "nano-text.safetensors"}
+
+
+def trained(folder: Path) -> dict[str, Tensor]:
+    """The weights of both, from the files that ship."""
+    return {part + key: t.float() for part, name in PARTS.items() for key, t in read(folder / name).items()}
 
 
 def keep(weights: dict[str, Tensor], folder: Path) -> None:
     """The two files that ship."""
-    for part, name in (("net.", "nano.safetensors"), ("text.", "nano-text.safetensors")):
+    for part, name in PARTS.items():
         write(half({key.removeprefix(part): t for key, t in weights.items() if key.startswith(part)}), folder / name)
 
 
@@ -222,7 +222,7 @@ def main() -> None:
     parser.add_argument("--library", type=Path, default=Path("/tmp/nano/library"))
     parser.add_argument("--out", type=Path, default=Path("/tmp/nano/flow"))
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--start", type=Path, help="state.pt of another run, where there is no run to go on with")
+    parser.add_argument("--start", type=Path, help="a folder of shipped weights, where there is no run to go on with")
     parser.add_argument("--until", type=int, default=10**9, help="stop after this step")
     wanted = parser.parse_args()
     torch.set_num_threads(1 if wanted.device == "cpu" else 8)

@@ -1,10 +1,8 @@
-"""A classifier that reads scene, palette, motion, speed and style off a clip: `python -m training.judge --vae ... --library
-... --out ...`.
+"""A classifier that reads scene, palette, motion, speed and style off a clip: `python -m training.judge --vae FILE --out judge.pt`.
 
 It learns from clips of the rule-made data after they went through the autoencoder, and is itself tested on fresh clips, plain
-and through
-the autoencoder: what it reads there is the ceiling of whatever is measured with it. Shape suffixes: B clips, T frames, C
-colours, H W.
+and through the autoencoder: what it reads there is the ceiling of whatever is measured with it.
+Shape suffixes: B clips, T frames, C colours, H W rows and columns.
 """
 
 from __future__ import annotations

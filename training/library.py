@@ -1,5 +1,4 @@
-"""Clips as latents with what they show, on disk: `python -m training.library --plan cpu --vae nano-vae.safetensors --out
-/tmp/nano/library`.
+"""Clips as latents, with what they show: `python -m training.library --plan cpu --vae FILE --out /tmp/nano/library`.
 
 What the transformer learns from. A shard follows from its number alone, so a stopped run goes on with the next one.
 Shape suffixes: N clips, F latent frames, C channels, H W latent rows and columns.

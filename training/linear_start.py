@@ -1,11 +1,8 @@
 """A nano autoencoder that is the best linear code of its blocks before its first training step.
 
 From random weights these small autoencoders stall at flat pictures (README). So the affine maps of `NANO_VAE` are set in
-closed form: the
-encoder to principal components of space-time blocks, the decoder to the least-squares way back from a latent and the one
-before it;
-the decoder's network begins silent and learns what is missing.
-
+closed form: the encoder to principal components of space-time blocks, the decoder to the least-squares way back from a latent
+and the one before it; the decoder's network begins silent and learns what is missing.
 Suffixes: N samples, I values of a block, K latent channels, J what the way back reads.
 """
 

@@ -56,11 +56,11 @@ def test_training_sees_what_the_product_sees() -> None:
     torch.manual_seed(0)
     nano = flow.Nano().eval().requires_grad_(False)
     z, sigma = torch.randn(3, CHUNK, 16, 8, 4), torch.tensor([0.0, 0.0, 0.7]).view(-1, 1) * 1000
-    text = nano.read(spelled(["blue ocean"]), torch.zeros(3, dtype=torch.long))
+    text = nano.prompts(spelled(["blue ocean"]), torch.zeros(3, dtype=torch.long))
     t_RF = sigma.expand(-1, CHUNK)
     forced = nano.net(z, t_RF, text, Forced(nano.net.grid(8, 4), 3, CHUNK, z.device))
     memory = Memory(CachePolicy(9, 3, 3, positions="relative"), nano.net.room(8, 4))
-    own = nano.read(spelled(["blue ocean"]), torch.zeros(1, dtype=torch.long))
+    own = nano.prompts(spelled(["blue ocean"]), torch.zeros(1, dtype=torch.long))
     for chunk in range(3):
         view = memory.begin(Call(chunk * CHUNK, CHUNK, "clean"))
         made = nano.net(z[chunk][None], t_RF[chunk][None], own, view)
@@ -102,14 +102,14 @@ def test_distillation_runs_on_its_own_streams(tmp_path: Path, shelf: Path) -> No
     taught = flow.Trainer(FLOW["test"], shelf, tmp_path / "flow", "cpu")
     taught.once()
     taught.save()
-    trainer = distil.Trainer(DISTIL["test"], shelf, tmp_path / "flow" / "state.pt", tmp_path, "cpu")
+    trainer = distil.Trainer(DISTIL["test"], shelf, tmp_path / "flow", tmp_path, "cpu")
     before = trainer.student.net.blocks[0].self_attn.q.weight.clone()  # type: ignore[union-attr, operator]
     losses = [trainer.once() for _ in range(3)]
     assert all(loss > 0 for loss in losses)
     assert not torch.equal(before, trainer.student.net.blocks[0].self_attn.q.weight)  # type: ignore[union-attr, arg-type]
     assert trainer.streams is not None and trainer.streams.made >= 1
     trainer.save()
-    assert distil.Trainer(DISTIL["test"], shelf, tmp_path / "flow" / "state.pt", tmp_path, "cpu").step == 3
+    assert distil.Trainer(DISTIL["test"], shelf, tmp_path / "flow", tmp_path, "cpu").step == 3
 
 
 def test_the_way_down_ends_at_the_picture() -> None:
