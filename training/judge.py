@@ -1,4 +1,4 @@
-"""A classifier that reads scene, palette, motion, speed and style off a clip: `python -m training.judge --vae FILE --out judge.pt`.
+"""A classifier that reads scene, palette, motion, speed and style off a clip: `python -m training.judge --vae FILE`.
 
 It learns from clips of the rule-made data after they went through the autoencoder, and is itself tested on fresh clips, plain
 and through the autoencoder: what it reads there is the ceiling of whatever is measured with it.

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator
 
-from scope.contract import Options, Prompts, Spec, choice, option
+from scope.contract import Options, PromptItem, Prompts, Spec, choice, option
 from scope.pipelines.family import LoraItem, Steps, WanParams
 
 CELL = 64  # pixels of a token: sides are multiples of it
@@ -26,7 +26,7 @@ Side = Annotated[int, BeforeValidator(_whole_cells)]
 class NanoParams(WanParams):
     """The family's, without what no bundled network does; such values are taken and mean nothing."""
 
-    prompts: Prompts = choice(({"text": OPENING},), "What to see.", category="input", component="prompts")
+    prompts: Prompts = choice((PromptItem(text=OPENING),), "What to see.", category="input", component="prompts")
     kv_cache_attention_bias: float = 1.0
     vace_enabled: bool = False
     vace_use_input_video: bool = False
