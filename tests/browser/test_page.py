@@ -147,3 +147,30 @@ async def test_the_browser_shows_the_colours_that_were_meant(page: Page) -> None
     for name, meant in {"yellow": (191, 191, 0), "green": (0, 191, 0), "red": (191, 0, 0), "blue": (0, 0, 191)}.items():
         off = np.abs(line - meant).max(1).min()
         assert off <= 8, f"{name} is {off} off"
+
+
+async def test_the_bundled_model_obeys_and_says_what_it_understood(page: Page) -> None:
+    """From words to a generated picture of their colour, and another one when the words change."""
+    await page.get_by_test_id("pipeline-select").select_option("nano")
+    await page.get_by_test_id("input-select").select_option("none")
+    await page.get_by_test_id("prompt").fill("red fire with a giraffe")
+    await page.get_by_test_id("play").click()
+    read = page.get_by_test_id("prompt-read")
+    await expect(read).to_contain_text("Understood: red, fire.", timeout=20_000)
+    await expect(read).to_contain_text("Not known: giraffe")
+    assert await wait_colour(page, "red"), "the picture is red"
+    await page.get_by_test_id("prompt").fill("blue ocean")
+    await page.keyboard.press("Enter")
+    await expect(read).to_contain_text("Understood: blue, ocean.", timeout=5_000)
+    assert await wait_colour(page, "blue"), "the picture turns blue"
+
+
+async def wait_colour(page: Page, name: str, timeout_s: float = 10.0) -> bool:
+    """Whether one of red and blue comes to lead the other on the stage by half."""
+    lead, other = (0, 2) if name == "red" else (2, 0)
+    for _ in range(int(timeout_s * 10)):
+        mean = (await colours(page)).astype(float).mean(0)
+        if mean[lead] > 1.5 * mean[other] + 5:
+            return True
+        await page.wait_for_timeout(100)
+    return False

@@ -10,4 +10,4 @@ from scope.pipelines import family, gray, nano, passthrough, processors, test_pa
 @hookimpl
 def pipelines() -> list[Spec]:
     """In the order they are offered: a page opens with what works everywhere, not with an untrained preview."""
-    return [nano.SPEC, test_pattern.SPEC, passthrough.SPEC, gray.SPEC, *processors.SPECS, *family.SPECS]
+    return [test_pattern.SPEC, passthrough.SPEC, nano.SPEC, gray.SPEC, *processors.SPECS, *family.SPECS]
