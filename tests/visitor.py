@@ -21,7 +21,7 @@ class Visitor:
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        for client in self._clients:
+        for client in [*self._clients]:  # leaving takes it off the list
             await self.leave(client)
         await self.http.aclose()
 
