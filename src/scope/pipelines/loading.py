@@ -11,15 +11,15 @@ from typing import Any
 import torch
 
 from scope.contract import Mode
-from scope.errors import NotFound, Unavailable
+from scope.errors import BadInput, NotFound, Unavailable
 from scope.pipelines import official
 from scope.pipelines.diffusion import DiffusionStream
-from scope.pipelines.family import FOUR_STEPS, WanOptions
+from scope.pipelines.family import FOUR_STEPS, ScheduleName, WanOptions
 from scope.pipelines.images import Images
 from scope.pipelines.loras import attach
 from scope.pipelines.memory_plan import Plan, check, free_bytes
 from scope.pipelines.parts import Parts, untrained
-from scope.pipelines.recipes import RECIPES, Recipe
+from scope.pipelines.recipes import RECIPES, Recipe, shaped
 from scope.pipelines.rules import seeded
 from scope.settings import Settings, from_environment
 
@@ -37,6 +37,7 @@ class Diffusion:
     notice: str = ""
     memory: Plan | None = None  # what it was planned to take, where that had to be known
     overlap: bool = False  # streams decode beside the next chunk
+    schedule: ScheduleName = "sequential"
 
     @property
     def about(self) -> dict[str, Any]:
@@ -46,7 +47,8 @@ class Diffusion:
         return {"notice": self.notice or None, "loaded_lora_adapters": loras or None, **memory}
 
     def open(self, mode: Mode) -> DiffusionStream:
-        return DiffusionStream(self.recipe, self.parts, mode, seeded(self.seed), overlap=self.overlap)
+        noises = seeded(self.seed)
+        return DiffusionStream(self.recipe, self.parts, mode, noises, overlap=self.overlap, schedule=self.schedule)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,19 +65,27 @@ class Order:
     def vace(self) -> bool:
         """Whether to load VACE: as asked, or where its weights are."""
         asked = self.options.vace_enabled
-        return official.has(self.recipe.vace, self.home.models_dir) if asked is None else asked
+        if asked is None and self.options.schedule == "sequential":
+            return official.has(self.recipe.vace, self.home.models_dir)
+        return bool(asked)
 
 
 def load(name: str, options: WanOptions, progress: Progress) -> Diffusion:
-    """The row called `name`. Raises NotFound or Unavailable when it was to be the published weights and cannot be."""
+    """The row called `name`.
+
+    Raises NotFound or Unavailable when it was to be the published weights and cannot be, BadInput for what the row does not do.
+    """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     overlap = device.type == "cuda" or cores() > 1 if options.overlap is None else options.overlap
     if device.type == "cpu" and (overlap or cores() <= FEW_CORES):
         torch.set_num_threads(1 if cores() <= FEW_CORES else cores() // 2)
-    recipe = RECIPES[name]
+    if options.schedule == "batch" and options.vace_enabled:
+        raise BadInput("VACE steers one chunk at a time: leave out vace_enabled, or schedule 'batch'")
+    recipe = shaped(RECIPES[name], chunk=options.chunk, batch=options.schedule == "batch")
     if options.denoising_steps != FOUR_STEPS:  # the default of the schema stands for "as the mode has it"
         recipe = replace(recipe, text_steps=options.denoising_steps, video_steps=options.denoising_steps)
-    return replace(SOURCES[options.weights](Order(recipe, options, device, from_environment(), progress)), overlap=overlap)
+    found = SOURCES[options.weights](Order(recipe, options, device, from_environment(), progress))
+    return replace(found, overlap=overlap, schedule=options.schedule)
 
 
 def cores() -> int:
