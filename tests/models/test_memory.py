@@ -173,6 +173,10 @@ def test_a_protected_sink_ignores_rewrites() -> None:
     assert place(policy, order, 4, Call(1, 3, "recache")).skip == 2
     assert place(CachePolicy(6, 3, 1, protect_sink=True, recache_sink="rewrite"), order, 4, Call(1, 3, "recache")).skip == 0
     assert place(CachePolicy(6, 3, 1), order, 4, Call(1, 3)).skip == 0
+    for kind in ("step", "clean"):  # of the chunk in progress, which lies in the sink
+        assert place(policy, (0, 1), 2, Call(1, 1, kind)).skip == 0
+    everything = place(policy, (0, 1, 2), 3, Call(1, 2, "recache"))
+    assert (everything.skip, everything.targets) == (2, ()), "all of it lies in the sink"
 
 
 def test_what_does_not_fit_is_refused() -> None:

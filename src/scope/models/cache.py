@@ -42,7 +42,7 @@ class CachePolicy:
     on_evict: Literal["forget", "blend"] = "forget"  # blend: leaving frames are averaged into the sink
     blend: float = 0.999
     positions: Literal["absolute", "relative"] = "absolute"  # relative: keys are kept unrotated and numbered 0.. at read
-    protect_sink: bool = False  # a rewrite (same or older frames again) leaves the sink alone
+    protect_sink: bool = False  # older frames that come again leave the sink alone; the newest chunk may be in it
     recache_sink: Literal["keep", "rewrite"] = "keep"  # what a prompt switch does to the sink
     deferred: bool = False  # only clean and recache passes move the counters
     bank: BankPolicy | None = None
@@ -114,8 +114,9 @@ def place(policy: CachePolicy, order: tuple[int, ...], end: int, call: Call) -> 
     free = evicted + tuple(sorted(set(range(policy.window)) - set(order))) + tuple(reversed(order[filled:]))
     new_order = kept + tuple(s for s in free if s not in kept)[: filled - len(kept)]
     rewrite = call.end <= end and call.start > 0
-    guarded = rewrite and policy.protect_sink and not (call.kind == "recache" and policy.recache_sink == "rewrite")
-    skip = max(0, policy.sink - (filled - call.frames)) if guarded else 0
+    newest = call.end == end and call.kind != "recache"  # a chunk shorter than the sink writes its own frames again and again
+    guarded = rewrite and policy.protect_sink and not newest and not (call.kind == "recache" and policy.recache_sink == "rewrite")
+    skip = min(call.frames, max(0, policy.sink - (filled - call.frames))) if guarded else 0
     return Place(new_order, end if rewrite else call.end, evicted, skip, call.frames)
 
 

@@ -16,6 +16,7 @@ from torch.nn.functional import pad
 
 from scope.models.bank import Bank
 from scope.models.cache import CachePolicy, Call, Place, TextMemory, frame_bias, place
+from scope.models.device import to_device
 from scope.models.rope import Grid, rotate
 
 
@@ -144,7 +145,7 @@ class Memory:
                 self._blend(self._slots(tensor), spot.evicted)
         positions = torch.zeros(self.policy.window, dtype=torch.float64)
         positions[list(spot.order)] = torch.arange(len(spot.order), dtype=torch.float64)
-        turns = self.room.grid.turns(positions.to(self.room.device))
+        turns = self.room.grid.turns(to_device(positions, self.room.device))
         for read, raw in zip(self.k, self.raw, strict=True):
             read[:, : raw.shape[1]].copy_(rotate(raw, turns))
 
@@ -171,7 +172,7 @@ class Memory:
         if old is not None and old.place == at:
             return old
         frames = torch.arange(first, first + call.frames, dtype=torch.float64, device=self.room.device)
-        targets = torch.tensor(spot.targets, device=self.room.device)
+        targets = to_device(torch.tensor(spot.targets, dtype=torch.long), self.room.device)
         fresh = Desk(at, self.room.grid.turns(frames), targets, self._mask(spot, call, slots))
         if old is None:
             self._desks[key] = fresh
@@ -184,7 +185,7 @@ class Memory:
             return None
         tokens = len(slots) * self.room.grid.frame_tokens
         added = frame_bias(spot, self.policy, call.bias, slots)
-        by_frame = torch.tensor(added, dtype=self.room.dtype, device=self.room.device)
+        by_frame = to_device(torch.tensor(added, dtype=self.room.dtype), self.room.device)
         by_token = by_frame.repeat_interleave(self.room.grid.frame_tokens)
         return pad(by_token, (0, -tokens % self.policy.zero_keys_to)).view(1, 1, 1, -1)
 
@@ -196,7 +197,7 @@ class Pass:
         self._memory, self._spot, self._desk, self._record = memory, spot, desk, record
         self._shown = len(slots)
         packed = slots == list(range(self._shown))
-        self._gather = None if packed else torch.tensor(slots, device=memory.room.device)
+        self._gather = None if packed else to_device(torch.tensor(slots), memory.room.device)
         self._full = len(spot.order) == memory.policy.window
 
     def look(self, layer: int, q_BTND: Tensor, k_BTND: Tensor, v_BTND: Tensor) -> Seen:

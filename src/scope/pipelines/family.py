@@ -24,6 +24,8 @@ def _falling(steps: tuple[int, ...]) -> tuple[int, ...]:
 
 
 Steps = Annotated[tuple[Annotated[int, Field(ge=1, le=1000)], ...], AfterValidator(_falling)]
+CHUNK = "Latent frames per chunk, four pictures each: fewer are answered sooner, more are made faster; left out: as trained."
+SCHEDULE = "A chunk takes all its steps in a row, or several chunks take a step each in one pass: more pictures, later."
 PREVIEW = "Without its published weights, or without a device that can hold them, it runs as a small preview."
 
 
@@ -99,6 +101,14 @@ class WanOptions(Size):
     overlap: bool | None = option(
         None, "Decode a chunk beside the next one's denoising; left out: with a GPU or two cores.", ui={"order": 12}
     )
+    chunk: int | None = Field(None, ge=1, le=3, description=CHUNK)  # shown where the model permits another than its own
+    schedule: ScheduleName = Field("sequential", description=SCHEDULE)
+
+
+class LongLiveOptions(WanOptions):
+    """The row that also makes shorter chunks."""
+
+    chunk: int | None = option(None, CHUNK, ge=1, le=3, ui={"order": 13})
 
 
 class SquareOptions(WanOptions):
@@ -106,6 +116,13 @@ class SquareOptions(WanOptions):
 
     height: int = option(512, "Height of the picture.", ge=16, le=4096, ui={"order": 4, "component": "resolution"})
     width: int = option(512, "Width of the picture.", ge=16, le=4096, ui={"order": 4, "component": "resolution"})
+
+
+class StreamOptions(SquareOptions):
+    """The row that also makes longer chunks, and several at once."""
+
+    chunk: int | None = option(None, CHUNK, ge=1, le=3, ui={"order": 13})
+    schedule: ScheduleName = option("sequential", SCHEDULE, ui={"order": 14})
 
 
 FAMILY: Mapping[str, Any] = {
@@ -155,13 +172,19 @@ def _row(
 
 
 SPECS = [
-    _row("longlive", "LongLive", "Wan2.1 1.3B, long and stable, made for prompts that change.", 20.0),
+    _row(
+        "longlive",
+        "LongLive",
+        "Wan2.1 1.3B, long and stable, made for prompts that change.",
+        20.0,
+        options=LongLiveOptions,
+    ),
     _row(
         "streamdiffusionv2",
         "StreamDiffusionV2",
         "Wan2.1 1.3B, one latent frame at a time: the quickest to follow a camera.",
         20.0,
-        options=SquareOptions,
+        options=StreamOptions,
         default_mode="video",
         modes={
             "video": {**VIDEO, "denoising_steps": (750, 250), "input_size": 4},

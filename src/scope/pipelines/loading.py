@@ -10,17 +10,17 @@ from typing import Any
 import torch
 
 from scope.contract import Mode
-from scope.errors import NotFound, Unavailable
+from scope.errors import BadInput, NotFound, Unavailable
 from scope.pipelines import bundled, official
 from scope.pipelines.device import cores, stage_threads, work_device
 from scope.pipelines.diffusion import DiffusionStream
-from scope.pipelines.family import FOUR_STEPS, WanOptions
+from scope.pipelines.family import FOUR_STEPS, ScheduleName, WanOptions
 from scope.pipelines.images import Images
 from scope.pipelines.loras import attach
 from scope.pipelines.memory_plan import Plan, check, free_bytes
 from scope.pipelines.nano import STEPS, NanoOptions
 from scope.pipelines.parts import Parts, untrained
-from scope.pipelines.recipes import RECIPES, Recipe
+from scope.pipelines.recipes import RECIPES, Recipe, shaped
 from scope.pipelines.rules import Seeded
 from scope.settings import Settings, from_environment
 
@@ -37,6 +37,7 @@ class Diffusion:
     notice: str = ""
     memory: Plan | None = None  # what it was planned to take, where that had to be known
     overlap: bool = False  # streams decode beside the next chunk
+    schedule: ScheduleName = "sequential"
 
     @property
     def about(self) -> dict[str, Any]:
@@ -46,7 +47,8 @@ class Diffusion:
         return {"notice": self.notice or None, "loaded_lora_adapters": loras or None, **memory}
 
     def open(self, mode: Mode) -> DiffusionStream:
-        return DiffusionStream(self.recipe, self.parts, mode, Seeded(self.seed), overlap=self.overlap)
+        noises = Seeded(self.seed)
+        return DiffusionStream(self.recipe, self.parts, mode, noises, overlap=self.overlap, schedule=self.schedule)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,17 +65,24 @@ class Order:
     def vace(self) -> bool:
         """Whether to load VACE: as asked, or where its weights are."""
         asked = self.options.vace_enabled
-        return official.has(self.recipe.vace, self.home.models_dir) if asked is None else asked
+        if asked is None and self.options.schedule == "sequential":
+            return official.has(self.recipe.vace, self.home.models_dir)
+        return bool(asked)
 
 
 def load(name: str, options: WanOptions, progress: Progress) -> Diffusion:
-    """The row called `name`. Raises NotFound or Unavailable when it was to be the published weights and cannot be."""
+    """The row called `name`.
+
+    Raises NotFound or Unavailable when it was to be the published weights and cannot be, BadInput for what the row does not do.
+    """
+    if options.schedule == "batch" and options.vace_enabled:
+        raise BadInput("VACE steers one chunk at a time: leave out vace_enabled, or schedule 'batch'")
     device = work_device()
-    recipe = RECIPES[name]
+    recipe = shaped(RECIPES[name], chunk=options.chunk, batch=options.schedule == "batch")
     if options.denoising_steps != FOUR_STEPS:  # the default of the schema stands for "as the mode has it"
         recipe = with_steps(recipe, options.denoising_steps)
-    made = SOURCES[options.weights](Order(recipe, options, device, from_environment(), progress))
-    return replace(made, overlap=overlaps(options.overlap, device))
+    found = SOURCES[options.weights](Order(recipe, options, device, from_environment(), progress))
+    return replace(found, overlap=overlaps(options.overlap, device))
 
 
 def load_nano(options: NanoOptions, progress: Progress) -> Diffusion:
@@ -106,7 +115,7 @@ def _official(order: Order) -> Diffusion:
     width = 2 if order.device.type == "cuda" else 4
     memory = check(order.recipe, order.options, free_bytes(order.device), vace=order.vace, width=width)
     parts = official.parts(order.recipe, order.options, order.device, order.home, order.progress, vace=order.vace)
-    return Diffusion(order.recipe, parts, order.options.base_seed, memory=memory)
+    return Diffusion(order.recipe, parts, order.options.base_seed, memory=memory, schedule=order.options.schedule)
 
 
 def _auto(order: Order) -> Diffusion:
@@ -140,7 +149,8 @@ def _random(order: Order) -> Diffusion:
     parts = untrained(order.recipe, order.options, order.device, images=Images(order.home.assets_dir))
     adapters, loras = attach(parts.net, order.options, order.home)
     parts = replace(parts, adapters=adapters, loras=loras)
-    return Diffusion(order.recipe, parts, order.options.base_seed, "Random weights: good for measuring, not for looking at.")
+    notice = "Random weights: good for measuring, not for looking at."
+    return Diffusion(order.recipe, parts, order.options.base_seed, notice, schedule=order.options.schedule)
 
 
 SOURCES: dict[str, Callable[[Order], Diffusion]] = {

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
+from scope.errors import BadInput
 from scope.models.cache import BankPolicy, CachePolicy
 from scope.models.ring import RingPolicy
 from scope.models.wan import WAN_1_3B, WAN_14B, WanConfig
@@ -28,6 +29,7 @@ class Recipe:
     context: Literal["clean", "rebuilt"] = "clean"  # a clean pass after each chunk, or the past read again before each
     recache: bool = False  # a prompt switch reads the latest latents again under the new prompt
     encodes: Literal["normalised", "mean"] = "normalised"  # what the Wan VAE hands to the network
+    chunks: tuple[int, ...] = (3,)  # lengths of a chunk that the model permits, in latent frames
     ring: RingPolicy | None = None  # what stream batch runs over, for the model that was made for it
 
     @property
@@ -38,7 +40,12 @@ class Recipe:
 
 RECIPES: dict[str, Recipe] = {
     "longlive": Recipe(
-        WAN_1_3B, CachePolicy(12, 3, 3, protect_sink=True), weights="longlive", lora="longlive-lora", recache=True
+        WAN_1_3B,
+        CachePolicy(12, 3, 3, protect_sink=True),
+        weights="longlive",
+        lora="longlive-lora",
+        recache=True,
+        chunks=(1, 2, 3),
     ),
     "streamdiffusionv2": Recipe(
         WAN_1_3B,
@@ -49,6 +56,7 @@ RECIPES: dict[str, Recipe] = {
         shift=8.0,
         first_chunk=2,
         encodes="mean",
+        chunks=(1, 2, 3),
         ring=RingPolicy(6, 3, adapt=0.2),
     ),
     "krea-realtime-video": Recipe(WAN_14B, CachePolicy(6, 0, 3), weights="krea", vace="vace-14b", context="rebuilt"),
@@ -61,3 +69,19 @@ RECIPES: dict[str, Recipe] = {
         recache=True,
     ),
 }
+
+
+def shaped(recipe: Recipe, *, chunk: int | None = None, batch: bool = False) -> Recipe:
+    """The recipe with another chunk length, or for stream batch. Raises BadInput for what the model does not permit.
+
+    Krea rebuilds a past of three, Reward-Forcing blends as many frames as its sink holds, MemFlow's bank counts chunks of three.
+    """
+    length = chunk or recipe.policy.chunk
+    if batch and (recipe.ring is None or length != 1):
+        raise BadInput("schedule 'batch' is for StreamDiffusionV2 with chunks of one; leave it out")
+    if length == recipe.policy.chunk:
+        return recipe
+    if length not in recipe.chunks:
+        raise BadInput(f"this model makes chunks of {' or '.join(map(str, recipe.chunks))}, not of {length}; leave 'chunk' out")
+    first = recipe.first_chunk if length < (recipe.first_chunk or 0) else None
+    return replace(recipe, policy=replace(recipe.policy, chunk=length), first_chunk=first)

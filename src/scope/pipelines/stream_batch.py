@@ -71,7 +71,8 @@ class StreamBatch:
         """The ring, with a row for every step."""
         if self.ring is None or self.ring.room.batch != steps:
             room = self._parts.net.room(*self._parts.latent, batch=steps)
-            self.ring = Ring(replace(self._policy, steps=steps), room)
+            with torch.inference_mode(False):  # it outlives the pass, and is emptied outside of any
+                self.ring = Ring(replace(self._policy, steps=steps), room)
         return self.ring
 
     def _flow(self, job: Job) -> Tensor | None:
