@@ -26,7 +26,7 @@ Side = Annotated[int, BeforeValidator(_whole_cells)]
 class NanoParams(WanParams):
     """The family's, without what no bundled network does; such values are taken and mean nothing."""
 
-    prompts: Prompts = choice((PromptItem(text=OPENING),), "What to see.", category="input", component="prompts")
+    prompts: Prompts = choice((PromptItem(text=OPENING, weight=1.0),), "What to see.", category="input", component="prompts")
     kv_cache_attention_bias: float = 1.0
     vace_enabled: bool = False
     vace_use_input_video: bool = False
