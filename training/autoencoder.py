@@ -24,8 +24,6 @@ from training.scenes import camera, drawn, render
 
 HELD_OUT = 10_000_000  # seeds from here on are never trained on
 CAMERA = 0.08  # share of camera-like clips
-TOKEN = 4  # latent rows and columns of a token
-SEAMED = 0.6  # share of clips with such errors, where a plan asks for them
 NOISE = 0.03  # of the latents, at most twice this
 STRAIGHT = 0.05  # of the rate, for the affine way back
 
@@ -65,21 +63,10 @@ class Pool:
         return torch.stack(chosen).to(self.device)
 
 
-def rebuilt(vae: TinyVae, x_BCTHW: Tensor, noise: float = 0.0, seams: float = 0.0) -> Tensor:
+def rebuilt(vae: TinyVae, x_BCTHW: Tensor, noise: float = 0.0) -> Tensor:
     """Through both halves, [B,T,C,H,W], not kept within [-1,1]; all frames, as in the middle of a stream."""
     z = vae.encode(x_BCTHW)
-    z = z + noise * torch.randn_like(z)
-    return vae.frames(seamed(z, seams) if seams else z, vae.open()) * 2 - 1
-
-
-def seamed(z_BFCHW: Tensor, most: float) -> Tensor:
-    """As a transformer gets them wrong: whole tokens are off, cells grainy; clips are hit by nothing up to `most`."""
-    b, f, c, h, w = z_BFCHW.shape
-    amount = most * torch.rand(b, 1, 1, 1, 1) * (torch.rand(b, 1, 1, 1, 1) < SEAMED)
-    down, across = (int(torch.randint(TOKEN, (1,))) for _ in range(2))
-    tiles = torch.randn(b, f, c, h // TOKEN + 2, w // TOKEN + 2).repeat_interleave(TOKEN, 3).repeat_interleave(TOKEN, 4)
-    grain = torch.randn(b, f, c, h, w)
-    return z_BFCHW + (amount * (tiles[..., down : down + h, across : across + w] + grain)).to(z_BFCHW)
+    return vae.frames(z + noise * torch.randn_like(z), vae.open()) * 2 - 1
 
 
 def begun(vae: TinyVae) -> CodecState:
@@ -140,7 +127,7 @@ class Trainer:
         for group in self.optimiser.param_groups:
             group["lr"] = rate_at(self.plan, self.step) * group.get("share", 1.0)
         x = self.pool.batch(self.step)
-        made = rebuilt(self.vae, x, noise=NOISE * (self.step % 3), seams=self.plan.seams)
+        made = rebuilt(self.vae, x, noise=NOISE * (self.step % 3))
         loss = loss_of(made, x, self.vae.frames_per_latent, self.plan.border)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped

@@ -22,13 +22,11 @@ class AutoencoderPlan:
     rate: float
     ema: float = 0.995
     border: float = 4.0  # weight of the step into a new block
-    seams: float = 0.0  # how wrong latents may be, token by token: the decoder learns to make up for it
 
 
 AUTOENCODER = {
     "cpu": AutoencoderPlan(2000, 4, 128, 16, 320, 90, 8, 1e-3),
     "cpu-border": AutoencoderPlan(900, 4, 128, 16, 320, 90, 8, 6e-4, border=16.0),  # after "cpu", with --start
-    "cpu-seams": AutoencoderPlan(1500, 4, 128, 16, 320, 90, 8, 8e-4, border=12.0, seams=0.5),  # after "cpu-border", with --start
     "gpu": AutoencoderPlan(9000, 32, 256, 16, 320, 2000, 1, 8e-4, ema=0.999),
     "test": AutoencoderPlan(3, 1, 64, 8, 64, 24, 2, 1e-4),
 }

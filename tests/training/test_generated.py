@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from scope.pipelines import bundled
-from training.autoencoder import pixels, seamed
+from training.autoencoder import pixels
 from training.generated import Made, asked, clip_of, edges_alike, look, palette_distance, stability, transition
 from training.judge import AT, SEEN, SIZE, glimpses
 from training.library import apart
@@ -47,14 +47,6 @@ def test_glimpses_see_the_whole_clip() -> None:
     assert glimpses(seen).shape == (1, 3 * len(AT) + 3 * (len(AT) - 1), *SIZE)
     seen[:, AT[-1]] = 1
     assert glimpses(seen).any()
-
-
-def test_seams_hit_whole_tokens() -> None:
-    torch.manual_seed(3)
-    z = torch.zeros(64, 1, 1, 8, 8)
-    hit = seamed(z, 1.0)
-    assert 10 < sum(bool(clip.any()) for clip in hit) < 60, "some clips are spared"
-    assert torch.equal(seamed(z, 0.0), z)
 
 
 def test_the_product_is_measured_through_its_own_stream() -> None:
