@@ -54,7 +54,8 @@ class NanoOptions(Options):
 SPEC = Spec(
     id="nano",
     name="Nano",
-    description="Abstract scenes from words, made on this computer's processor: nothing to download, no graphics card needed.",
+    description="Our own small model, on this computer's processor, nothing to download; as yet it follows colours more than scenes.",
+    frame_rate_hz=24.0,
     params=NanoParams,
     options=NanoOptions,
     load="scope.pipelines.loading:load_nano",
