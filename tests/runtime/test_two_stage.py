@@ -99,7 +99,7 @@ def test_a_half_that_fails_is_said_once_and_what_was_asked_is_not_forgotten(wall
     wall.turn(7, act=act, level=0.4)
     wall.until(lambda: wall.answered(7) and wall.heard("stumbled"))
     assert len(wall.heard("stumbled")) in (1, 2) and not wall.heard("failed"), "the cue is tried twice, then dropped"
-    assert [message["text"] for message in wall.heard("stumbled")][0] == "ValueError: asked to fail"
+    assert [message["text"] for message in wall.heard("stumbled")][0] == "Faulty halved (main): ValueError: asked to fail"
     assert next(seen for _, seen, tickets in wall.shown if 7 in tickets) is not None
     shown = len(wall.shown)
     wall.until(lambda: len(wall.shown) > shown + 6)
