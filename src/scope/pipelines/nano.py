@@ -54,7 +54,7 @@ class NanoOptions(Options):
 SPEC = Spec(
     id="nano",
     name="Nano",
-    description="Our own small model, on this computer's processor, nothing to download; as yet it follows colours more than scenes.",
+    description="Our own small model, on this computer's processor, no download; it follows colours more than scenes.",
     frame_rate_hz=24.0,
     params=NanoParams,
     options=NanoOptions,
