@@ -17,7 +17,7 @@ from torch import Tensor
 from scope.models.checkpoint import read, write
 from scope.models.codec import CodecState
 from scope.models.tiny_vae import NANO_VAE, TinyVae
-from training.keep import Run, Slow, half, say
+from training.keep import Run, Slow, half, train
 from training.linear_start import begin_linear
 from training.plan import AUTOENCODER, AutoencoderPlan
 from training.scenes import camera, drawn, render
@@ -155,16 +155,7 @@ def main() -> None:
     torch.set_num_threads(1 if wanted.device == "cpu" else 8)
     plan = AUTOENCODER[wanted.plan]
     trainer = Trainer(plan, wanted.out, wanted.device, wanted.start)
-    recent: list[tuple[float, float]] = []
-    while trainer.step < min(plan.steps, wanted.until):
-        recent.append(trainer.once())
-        if trainer.step % 50 == 0:
-            loss, db = (sum(values) / len(recent) for values in zip(*recent, strict=True))
-            say(f"autoencoder {trainer.step}/{plan.steps} loss {loss:.5f} psnr {db:.2f}")
-            recent.clear()
-        if trainer.run.due():
-            trainer.save()
-    trainer.save()
+    train(trainer, "autoencoder", min(plan.steps, wanted.until), figures=("loss", "psnr"), every=50)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from scope.models.nano_text import spelled
 from scope.models.wan import WanTransformer
 from training.flow import Library, Nano, keep, trained
 from training.forced import After, Recorded
-from training.keep import Run, Slow, say
+from training.keep import Run, Slow, train
 from training.library import CHUNK, Entry
 from training.plan import DISTIL, DistilPlan
 from training.scenes import caption
@@ -128,7 +128,7 @@ class Trainer:
             self.optimiser.load_state_dict(saved["optimiser"])
         self.streams: Streams | None = None
 
-    def once(self) -> float:
+    def once(self) -> tuple[float]:
         """Teach one level at one place of the streams, then let the student go on; gives the loss."""
         torch.manual_seed(1000 + self.step)
         streams = self._streams()
@@ -153,7 +153,7 @@ class Trainer:
         self.slow.follow(self.student, self.step)
         self._go_on(streams, text, past)
         self.step += 1
-        return float(loss.detach())
+        return (float(loss.detach()),)
 
     def _streams(self) -> Streams:
         """The running ones, or new ones; now and then one is asked for something else."""
@@ -195,15 +195,7 @@ def main() -> None:
     wanted = parser.parse_args()
     torch.set_num_threads(1 if wanted.device == "cpu" else 8)
     trainer = Trainer(DISTIL[wanted.plan], wanted.library, wanted.start, wanted.out, wanted.device)
-    recent: list[float] = []
-    while trainer.step < trainer.plan.steps:
-        recent.append(trainer.once())
-        if trainer.step % 10 == 0:
-            say(f"distil {trainer.step}/{trainer.plan.steps} loss {sum(recent) / len(recent):.4f}")
-            recent.clear()
-        if trainer.run.due():
-            trainer.save()
-    trainer.save()
+    train(trainer, "distil", trainer.plan.steps, every=10)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ Shape suffixes: B clips, N chunks of a clip, R rows (B*N), F latents of a chunk,
 from __future__ import annotations
 
 import argparse
-import math
 import random
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,7 @@ from scope.models.checkpoint import read, write
 from scope.models.nano_text import NanoText, Spelled, spelled
 from scope.models.wan import NANO, Block, WanTransformer
 from training.forced import Forced
-from training.keep import Run, Slow, half, say
+from training.keep import Run, Slow, half, train
 from training.library import CHUNK, Shard
 from training.muon import Muon
 from training.plan import FLOW, FlowPlan
@@ -159,7 +158,7 @@ class Trainer:
             for optimiser, state in zip(self.optimisers, saved["optimisers"], strict=True):
                 optimiser.load_state_dict(state)
 
-    def once(self) -> float:
+    def once(self) -> tuple[float]:
         """One step; the loss."""
         for optimiser, rate in zip(self.optimisers, (self.plan.matrix_rate, self.plan.rate), strict=True):
             for group in optimiser.param_groups:
@@ -176,7 +175,7 @@ class Trainer:
             optimiser.step()
         self.slow.follow(self.nano, self.step)
         self.step += 1
-        return float(loss.detach())
+        return (float(loss.detach()),)
 
     def loss(self, batch: Batch) -> Tensor:
         """Squared error of the flow, over the rows with noise."""
@@ -227,17 +226,7 @@ def main() -> None:
     wanted = parser.parse_args()
     torch.set_num_threads(1 if wanted.device == "cpu" else 8)
     trainer = Trainer(FLOW[wanted.plan], wanted.library, wanted.out, wanted.device, wanted.start)
-    recent: list[float] = []
-    while trainer.step < min(trainer.plan.steps, wanted.until):
-        recent.append(trainer.once())
-        if not math.isfinite(recent[-1]):
-            raise SystemExit(f"the loss is {recent[-1]} at step {trainer.step}: go on from the last checkpoint with a lower rate")
-        if trainer.step % 20 == 0:
-            say(f"flow {trainer.step}/{trainer.plan.steps} loss {sum(recent) / len(recent):.4f}")
-            recent.clear()
-        if trainer.run.due():
-            trainer.save()
-    trainer.save()
+    train(trainer, "flow", min(trainer.plan.steps, wanted.until))
 
 
 if __name__ == "__main__":

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -37,6 +39,40 @@ class Run:
         torch.save(state, written)
         written.replace(self.path)
         self._saved_at = time.monotonic()
+
+
+class Training(Protocol):
+    """What `train` drives: a step at a time, saved on demand."""
+
+    step: int
+    run: Run
+
+    def once(self) -> tuple[float, ...]:
+        """One step; its figures, the loss first."""
+
+    def save(self) -> None: ...
+
+
+def train(training: Training, name: str, steps: int, *, figures: Sequence[str] = ("loss",), every: int = 20) -> None:
+    """To the last step, with a line of means now and then and a checkpoint when one is due.
+
+    Raises SystemExit for a loss that is no number.
+    """
+    recent: list[tuple[float, ...]] = []
+    while training.step < steps:
+        recent.append(training.once())
+        if not math.isfinite(recent[-1][0]):
+            raise SystemExit(
+                f"the loss is {recent[-1][0]} at step {training.step}: go on from the last checkpoint with a lower rate"
+            )
+        if training.step % every == 0:
+            means = (sum(values) / len(recent) for values in zip(*recent, strict=True))
+            told = " ".join(f"{figure} {mean:.4f}" for figure, mean in zip(figures, means, strict=True))
+            say(f"{name} {training.step}/{steps} {told}")
+            recent.clear()
+        if training.run.due():
+            training.save()
+    training.save()
 
 
 class Slow:

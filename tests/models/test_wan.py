@@ -115,6 +115,16 @@ def test_the_patch_product_is_the_convolution(patch: int) -> None:
     torch.testing.assert_close(patch_tokens(x, net.patch_embedding), convolved, atol=1e-5, rtol=0)
 
 
+def test_a_network_that_says_x0_gives_the_flow_to_it() -> None:
+    plain, x = tiny(), latents(2)
+    says = tiny(replace(CONFIG, predicts="clean"))  # the same weights
+    text, t = plain.read(prompt()), torch.tensor([[700.0, 100.0]])
+    said, flow = (net(x, t, text, WholeClip(net.grid(ROWS, COLS), 2, device=x.device)) for net in (plain, says))
+    torch.testing.assert_close((x - 0.7 * flow)[:, 0], said[:, 0], atol=1e-5, rtol=0)
+    half_way = 0.5 * (x + said)  # below the floor of 0.2 a step of 0.1 goes half of the way
+    torch.testing.assert_close((x - 0.1 * flow)[:, 1], half_way[:, 1], atol=1e-5, rtol=0)
+
+
 def test_what_cannot_be_used_is_refused() -> None:
     net = tiny()
     with pytest.raises(BadInput, match="multiples of 2"):

@@ -72,7 +72,7 @@ def test_training_sees_what_the_product_sees() -> None:
 
 def test_the_flow_training_goes_on_where_it_stopped(tmp_path: Path, shelf: Path) -> None:
     first = flow.Trainer(FLOW["test"], shelf, tmp_path, "cpu")
-    loss = first.once()
+    (loss,) = first.once()
     first.save()
     second = flow.Trainer(FLOW["test"], shelf, tmp_path, "cpu")
     assert 0.5 < loss < 60 and second.step == 1
@@ -105,7 +105,7 @@ def test_distillation_runs_on_its_own_streams(tmp_path: Path, shelf: Path) -> No
     trainer = distil.Trainer(DISTIL["test"], shelf, tmp_path / "flow", tmp_path, "cpu")
     before = trainer.student.net.blocks[0].self_attn.q.weight.clone()  # type: ignore[union-attr, operator]
     losses = [trainer.once() for _ in range(3)]
-    assert all(loss > 0 for loss in losses)
+    assert all(loss > 0 for (loss,) in losses)
     assert not torch.equal(before, trainer.student.net.blocks[0].self_attn.q.weight)  # type: ignore[union-attr, arg-type]
     assert trainer.streams is not None and trainer.streams.made >= 1
     trainer.save()

@@ -9,5 +9,5 @@ from scope.pipelines import family, gray, nano, passthrough, processors, test_pa
 
 @hookimpl
 def pipelines() -> list[Spec]:
-    """In the order they are offered: a page opens with what works everywhere, not with an untrained preview."""
+    """In the order they are offered: a page opens with the first; `nano` is not good enough for that yet (decision 011)."""
     return [test_pattern.SPEC, passthrough.SPEC, nano.SPEC, gray.SPEC, *processors.SPECS, *family.SPECS]

@@ -83,70 +83,57 @@ class KeyParams(Params):
     key_show: bool = choice(False, "Show the mask itself, to set it up.", order=13)
 
 
+def _row(*, module: str, place: Literal["preprocessor", "postprocessor"] = "preprocessor", **rest: Any) -> Spec:
+    """What all of them have in common: frames in, frames out, with the time of the source."""
+    load = f"scope.pipelines.{module}:load"
+    return Spec(load=load, usage=(place,), modes={"video": {}}, default_mode="video", keeps_time=True, **rest)
+
+
 SPECS = [
-    Spec(
+    _row(
         id="scribble",
         name="Scribble",
         description="Draws the outlines of the input video, as a control video for VACE or for its looks.",
         params=ScribbleParams,
         options=ScribbleOptions,
-        load="scope.pipelines.scribble:load",
-        modes={"video": {}},
-        default_mode="video",
-        usage=("preprocessor",),
-        keeps_time=True,
+        module="scribble",
         traits={"input_size": 1},
     ),
-    Spec(
+    _row(
         id="optical-flow",
         name="Optical Flow",
         description="Shows how the input video moves: hue is direction, white is rest.",
         params=FlowParams,
         options=Options,
-        load="scope.pipelines.optical_flow:load",
-        modes={"video": {}},
-        default_mode="video",
-        usage=("preprocessor",),
-        keeps_time=True,
+        module="optical_flow",
         traits={"input_size": 1},
     ),
-    Spec(
+    _row(
         id="video-depth-anything",
         name="Video Depth Anything",
         description="Estimates how near everything in the input video is: light is near, dark is far.",
         params=DepthParams,
         options=DepthOptions,
-        load="scope.pipelines.video_depth:load",
-        modes={"video": {}},
-        default_mode="video",
-        usage=("preprocessor",),
-        keeps_time=True,
+        module="video_depth",
         estimated_vram_gb=1.0,
         requires_models=True,
     ),
-    Spec(
+    _row(
         id="chroma-key",
         name="Chroma Key",
         description="Marks a colour, such as a green screen, to be made new by VACE; the rest of the picture stays.",
         params=KeyParams,
         options=Options,
-        load="scope.pipelines.chroma_key:load",
-        modes={"video": {}},
-        default_mode="video",
-        usage=("preprocessor",),
-        keeps_time=True,
+        module="chroma_key",
         traits={"input_size": 1, "outputs": ["video", "vace_input_masks"]},
     ),
-    Spec(
+    _row(
         id="rife",
         name="RIFE",
         description="Puts frames between frames: twice the frame rate, or more.",
         params=RifeParams,
         options=RifeOptions,
-        load="scope.pipelines.rife:load",
-        modes={"video": {}},
-        default_mode="video",
-        usage=("postprocessor",),
-        keeps_time=True,
+        module="rife",
+        place="postprocessor",
     ),
 ]
