@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from scope.errors import BadInput
-from scope.models.codec import SCOPE, Codec, Rules
+from scope.models.codec import SCOPE, Codec, Past, Rules
 from scope.models.tiny_vae import LIGHT_TINY_VAE, Stage, TinyVae, TinyVaeConfig, fit_spread
 from scope.models.vae import VaeConfig, WanVae
 
@@ -90,6 +90,15 @@ def test_decoding_in_chunks_is_decoding_the_whole(name: str, sizes: list[int]) -
     state = codec.open()
     parts = [codec.decode(part, state) for part in chunks(z, sizes, 1) if part.shape[1]]
     torch.testing.assert_close(torch.cat(parts, 1), codec.decode(z), atol=1e-5, rtol=0)
+
+
+def test_a_streams_first_latent_stands_for_the_one_before_it() -> None:
+    model = MODELS["straight"]
+    assert isinstance(model, TinyVae) and model.straight is not None
+    z = torch.randn(1, 8, 2, 2, generator=torch.Generator().manual_seed(2))
+    pasts: tuple[Past, ...] = ({}, {"unfold": z[None]}, {"unfold": torch.zeros_like(z)[None]})
+    first, again, dark = (model.straight.step(z, 1, past) for past in pasts)
+    assert torch.equal(first, again) and not torch.allclose(first, dark)
 
 
 @any_codec

@@ -11,9 +11,10 @@ import pytest
 from scope import offline
 from scope.contract import Mode
 from scope.errors import Unavailable
+from scope.models.wan import NANO
 from scope.pipelines import bundled
 from scope.pipelines.diffusion import DiffusionStream
-from scope.pipelines.loading import load_nano
+from scope.pipelines.loading import Diffusion, load_nano
 from scope.pipelines.nano import NanoOptions, NanoParams
 from tests.pipelines.small import camera, pictures
 
@@ -77,6 +78,9 @@ def test_any_size_becomes_whole_cells(asked: tuple[int, int], given: tuple[int, 
 def test_it_stands_in_for_every_row_and_says_so() -> None:
     player = offline.load("longlive", height=320, width=576)
     assert "Nano" in player.notice and "CUDA" in player.notice
+    (link,) = player.links
+    assert isinstance(link.pipeline, Diffusion) and link.spec.id == "longlive"
+    assert link.pipeline.recipe is bundled.RECIPE and link.pipeline.parts.net.config is NANO
     (frame,) = islice(player.play(prompts="gold city"), 1)
     assert (frame.height, frame.width) == (320, 576)
 
