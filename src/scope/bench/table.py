@@ -33,7 +33,8 @@ def table(report: Report) -> str:
     setup, options = report.setup, report.setup["options"]
     size = f" {options['width']}x{options['height']}" if "width" in options else ""
     weights = " ".join(str(options[key]) for key in ("weights", "random_size", "vae_type", "quantization") if options.get(key))
-    lines = [f"{setup['pipeline']}{size}, {setup['mode']}, {weights or 'no weights'}, on {report.machine['device']}"]
+    about = ", ".join(part for part in (f"{setup['pipeline']}{size}", setup["mode"], weights) if part)
+    lines = [f"{about}, on {report.machine['device']}"]
     for name, (words, unit, digits) in ROWS.items():
         value = report.figures.get(name)
         if value is not None:
